@@ -1,0 +1,191 @@
+"""The state file of a container (docs/formats.md): written by its keeper, read by everybody.
+
+The keeper is the runner (wasm) or the monitor (native). Whether it lives is told by its lock on this
+file, never by a process ID: killed orphans stay zombies for seconds where PID 1 reaps late.
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import os
+import struct
+from dataclasses import dataclass
+
+from wpod.errors import StoreError
+
+SIZE_BYTES = 4096
+VERSION = 1
+MAGIC = b"WPODSTAT"
+# magic, version, kind, boot id, main pid, keeper pid, their start times, phase, status, cause, signal,
+# started and finished (realtime ns), the same (boottime ns), linear base, used, limit, code base,
+# bytes, engine, confinement, log bytes, dropped lines
+_HEAD = struct.Struct("<8sII16siiQQIiIIqqQQQQQQQIIQQ")
+_REASON_OFFSET = 256
+_REASON_BYTES = 512
+_F_OFD_GETLK = 36
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+class Kind(enum.IntEnum):
+    """What executes the container."""
+
+    WASM = 1
+    NATIVE = 2
+
+
+class Phase(enum.IntEnum):
+    """How far a container has come."""
+
+    CREATED = 0
+    READY = 1
+    RUNNING = 2
+    EXITED = 3
+
+
+class Cause(enum.IntEnum):
+    """Why a container ended."""
+
+    NONE = 0
+    EXITED = 1
+    SIGNAL = 2
+    TRAP = 3
+    TIMEOUT = 4
+    ENGINE = 5
+    OUT_OF_MEMORY = 6
+
+
+class Engine(enum.IntEnum):
+    """How the module is executed."""
+
+    NONE = 0
+    INTERPRETER = 1
+    AOT_SHARED = 2
+    AOT_PRIVATE = 3
+
+
+class Confinement(enum.IntFlag):
+    """What the runner installed before the guest started."""
+
+    USER_NAMESPACE = 1
+    NO_NEW_PRIVILEGES = 2
+    LANDLOCK = 4
+    SECCOMP = 8
+    CAPABILITIES_DROPPED = 16
+    MOUNT_NAMESPACE = 32
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """One reading. Times in nanoseconds, sizes in bytes; 0 is "not yet" for times, pids and addresses."""
+
+    kind: Kind
+    boot_id: bytes
+    pid: int
+    keeper_pid: int
+    start_ticks: int
+    keeper_start_ticks: int
+    phase: Phase
+    status: int
+    cause: Cause
+    signal: int
+    started_nanoseconds: int
+    finished_nanoseconds: int
+    started_boottime: int
+    finished_boottime: int
+    linear_base: int
+    linear_used_bytes: int
+    linear_limit_bytes: int
+    code_base: int
+    code_bytes: int
+    engine: Engine
+    confinement: Confinement
+    log_bytes: int
+    dropped_lines: int
+    reason: str
+
+
+def decode(data: bytes, name: str) -> StateFile:
+    """Raises StoreError (naming the file) for anything that isn't a whole state file of this version."""
+    if len(data) < SIZE_BYTES or data[:8] != MAGIC:
+        raise StoreError(f"{name} is not a state file", hint="wpod rm -f removes the container")
+    fields = _HEAD.unpack_from(data)
+    if fields[1] != VERSION:
+        raise StoreError(f"{name} was written by another version of wpod (format {fields[1]})")
+    reason = data[_REASON_OFFSET : _REASON_OFFSET + _REASON_BYTES].split(b"\0", 1)[0].decode(errors="replace")
+    try:
+        return StateFile(
+            kind=Kind(fields[2]), boot_id=fields[3], pid=fields[4], keeper_pid=fields[5],
+            start_ticks=fields[6], keeper_start_ticks=fields[7], phase=Phase(fields[8]), status=fields[9],
+            cause=Cause(fields[10]), signal=fields[11], started_nanoseconds=fields[12],
+            finished_nanoseconds=fields[13], started_boottime=fields[14], finished_boottime=fields[15],
+            linear_base=fields[16], linear_used_bytes=fields[17], linear_limit_bytes=fields[18],
+            code_base=fields[19], code_bytes=fields[20], engine=Engine(fields[21]),
+            confinement=Confinement(fields[22]), log_bytes=fields[23], dropped_lines=fields[24], reason=reason,
+        )  # fmt: skip
+    except ValueError as error:
+        raise StoreError(f"{name} is damaged: {error}", hint="wpod rm -f removes the container") from None
+
+
+def encode(state: StateFile) -> bytes:
+    """The 4096 bytes. Python writes only fresh files (`create`); the rest is for the golden test."""
+    head = _HEAD.pack(
+        MAGIC, VERSION, state.kind, state.boot_id, state.pid, state.keeper_pid, state.start_ticks,
+        state.keeper_start_ticks, state.phase, state.status, state.cause, state.signal,
+        state.started_nanoseconds, state.finished_nanoseconds, state.started_boottime,
+        state.finished_boottime, state.linear_base, state.linear_used_bytes, state.linear_limit_bytes,
+        state.code_base, state.code_bytes, state.engine, state.confinement, state.log_bytes,
+        state.dropped_lines,
+    )  # fmt: skip
+    reason = state.reason.encode()[: _REASON_BYTES - 1]
+    return (head.ljust(_REASON_OFFSET, b"\0") + reason).ljust(SIZE_BYTES, b"\0")
+
+
+def create(path: str, kind: Kind) -> None:
+    """A fresh file in phase `created`, replacing one that is there by rename (fresh inode, so fresh lock).
+
+    A keeper that still runs keeps the old inode: callers make sure first that there is none.
+    """
+    fresh = StateFile(
+        kind, b"\0" * 16, 0, 0, 0, 0, Phase.CREATED, 0, Cause.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        Engine.NONE, Confinement(0), 0, 0, "",
+    )  # fmt: skip
+    temporary = f"{path}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, encode(fresh))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+
+
+def read(path: str) -> tuple[StateFile, bool]:
+    """The state and whether its keeper lives (holds the lock).
+
+    The keeper locks before it stores `ready` and stores `exited` before it lets go. So the lock is
+    asked first; a free lock beside a live phase is asked again, for the keeper may have come between.
+    Raises StoreError where the file is missing, damaged or not a regular file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}") from None
+    try:
+        kept = _locked(descriptor)
+        state = decode(os.pread(descriptor, SIZE_BYTES, 0), path)
+        if not kept and state.phase in (Phase.READY, Phase.RUNNING):
+            kept = _locked(descriptor)
+            state = decode(os.pread(descriptor, SIZE_BYTES, 0), path)
+        return state, kept
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether somebody holds a write lock; asking takes none (fcntl(2), F_OFD_GETLK)."""
+    question = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+    answer = fcntl.fcntl(descriptor, _F_OFD_GETLK, question)
+    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)

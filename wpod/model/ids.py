@@ -1,0 +1,203 @@
+"""Container IDs and names."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from wpod.errors import UsageError
+
+SHORT_LENGTH = 12
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_HEX = re.compile(r"[0-9a-f]{1,64}")
+_MOODS = [
+    "able",
+    "bold",
+    "brave",
+    "bright",
+    "brisk",
+    "busy",
+    "calm",
+    "clever",
+    "cosy",
+    "deft",
+    "eager",
+    "fair",
+    "fast",
+    "fine",
+    "fond",
+    "frank",
+    "free",
+    "fresh",
+    "gentle",
+    "glad",
+    "grand",
+    "happy",
+    "hardy",
+    "honest",
+    "jolly",
+    "keen",
+    "kind",
+    "light",
+    "lively",
+    "loyal",
+    "lucky",
+    "mellow",
+    "merry",
+    "mild",
+    "modest",
+    "neat",
+    "nimble",
+    "patient",
+    "plucky",
+    "polite",
+    "proud",
+    "quick",
+    "quiet",
+    "ready",
+    "robust",
+    "serene",
+    "sharp",
+    "shy",
+    "silent",
+    "simple",
+    "sleek",
+    "smart",
+    "snug",
+    "solid",
+    "spry",
+    "steady",
+    "still",
+    "sturdy",
+    "subtle",
+    "sunny",
+    "swift",
+    "tidy",
+    "tiny",
+    "trusty",
+    "upbeat",
+    "vivid",
+    "warm",
+    "wise",
+    "witty",
+    "young",
+    "zesty",
+]
+_CREATURES = [
+    "ant",
+    "badger",
+    "bat",
+    "bear",
+    "beaver",
+    "bee",
+    "bison",
+    "boar",
+    "bunting",
+    "carp",
+    "cat",
+    "cod",
+    "crab",
+    "crane",
+    "cricket",
+    "crow",
+    "deer",
+    "dipper",
+    "dove",
+    "duck",
+    "eagle",
+    "eel",
+    "egret",
+    "elk",
+    "falcon",
+    "ferret",
+    "finch",
+    "fox",
+    "frog",
+    "gecko",
+    "goose",
+    "gull",
+    "hare",
+    "hawk",
+    "heron",
+    "hornet",
+    "ibis",
+    "jackdaw",
+    "jay",
+    "kite",
+    "lark",
+    "linnet",
+    "lizard",
+    "lynx",
+    "magpie",
+    "martin",
+    "marten",
+    "mink",
+    "mole",
+    "moth",
+    "mouse",
+    "newt",
+    "otter",
+    "owl",
+    "ox",
+    "perch",
+    "pike",
+    "plover",
+    "puffin",
+    "rabbit",
+    "raven",
+    "robin",
+    "rook",
+    "salmon",
+    "seal",
+    "shrew",
+    "shrike",
+    "snail",
+    "snipe",
+    "sparrow",
+    "squid",
+    "stoat",
+    "stork",
+    "swan",
+    "swift",
+    "tern",
+    "thrush",
+    "toad",
+    "trout",
+    "vole",
+    "wagtail",
+    "wasp",
+    "weasel",
+    "whale",
+    "wolf",
+    "wren",
+]
+
+
+def new_container_id() -> str:
+    """64 random hex digits. Never only decimal digits in the first 12: those read as numbers in tools."""
+    while True:
+        candidate = secrets.token_hex(32)
+        if not candidate[:SHORT_LENGTH].isdecimal():
+            return candidate
+
+
+def new_name() -> str:
+    """A random `mood_creature`; the caller tries again where it is taken."""
+    return f"{secrets.choice(_MOODS)}_{secrets.choice(_CREATURES)}"
+
+
+def short(identifier: str) -> str:
+    """The 12 characters shown in tables; the algorithm's name is left out."""
+    return identifier.removeprefix("sha256:")[:SHORT_LENGTH]
+
+
+def check_name(name: str, what: str = "container") -> str:
+    """The name itself. Raises UsageError where podman's rule [a-zA-Z0-9][a-zA-Z0-9_.-]* is broken."""
+    if not _NAME.fullmatch(name) or len(name) > 255:
+        raise UsageError(f"{what} name {name!r} is invalid: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*")
+    return name
+
+
+def is_id_prefix(text: str) -> bool:
+    """Whether this could be the beginning of an ID."""
+    return _HEX.fullmatch(text) is not None

@@ -1,0 +1,78 @@
+"""Images as the store knows them (OCI image-spec 1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A content descriptor (image-spec, descriptor.md). `digest` has been checked against its grammar."""
+
+    media_type: str
+    digest: str
+    size_bytes: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """os/architecture[/variant] in Go's names, e.g. linux/amd64, wasi/wasm, wasip1/wasm."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """What an image's config says about the process (image-spec, config.md). Hostile until checked.
+
+    `volumes` and `exposed_ports` are the keys, sorted. `healthcheck` and unknown keys are not kept here;
+    `inspect` reads the raw document.
+    """
+
+    platform: Platform
+    environment: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    working_directory: str = ""
+    user: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
+    exposed_ports: tuple[str, ...] = ()
+    stop_signal: str = ""
+    created: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image in the store.
+
+    `image_id` is the config's digest without its algorithm (podman's image ID); `digest` the manifest's.
+    `layers` are the manifest's layer descriptors in order, `diff_ids` their uncompressed digests (empty
+    for artifacts). `annotations` are the manifest's. `names` are full references (`REGISTRY/REPO:TAG`),
+    sorted. `size_bytes` is the sum of config and layers as stored.
+    """
+
+    image_id: str
+    digest: str
+    manifest_media_type: str
+    config_descriptor: Descriptor
+    config: ImageConfig
+    layers: tuple[Descriptor, ...]
+    diff_ids: tuple[str, ...]
+    annotations: Mapping[str, str]
+    names: tuple[str, ...]
+    created_nanoseconds: int
+    size_bytes: int
+
+    @property
+    def display_name(self) -> str:
+        """The first name, or the ID."""
+        return self.names[0] if self.names else self.image_id

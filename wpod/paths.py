@@ -1,0 +1,190 @@
+"""Where things are: the store, the runtime directory and wpod's own parts.
+
+The only module that looks at HOME, XDG_* and WPOD_*. Nothing is found by the path of a checkout or
+of a virtual environment, so that one file can be made of the package later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from wpod.errors import StoreError
+
+_SYSTEM_STORE = "/var/lib/wpod"
+_SYSTEM_RUN = "/run/wpod"
+_LIBEXEC = ("/usr/local/libexec/wpod", "/usr/libexec/wpod")
+
+
+@dataclass(frozen=True)
+class StorePaths:
+    """The layout below the store's root (docs/architecture.md, "The store"). Nothing here is created."""
+
+    root: str
+    run: str
+
+    @property
+    def database(self) -> str:
+        return f"{self.root}/wpod.db"
+
+    @property
+    def content(self) -> str:
+        """OCI image layout directory: blobs/sha256/HEX."""
+        return f"{self.root}/oci"
+
+    @property
+    def unpacked(self) -> str:
+        """Unpacked layers, by id map: unpacked/MAP/CHAIN_ID/."""
+        return f"{self.root}/unpacked"
+
+    @property
+    def aot(self) -> str:
+        return f"{self.root}/aot"
+
+    @property
+    def containers(self) -> str:
+        return f"{self.root}/containers"
+
+    @property
+    def volumes(self) -> str:
+        return f"{self.root}/volumes"
+
+    @property
+    def temporary(self) -> str:
+        """Staging on the store's own file system, so that a rename finishes the work."""
+        return f"{self.root}/tmp"
+
+    def container(self, container_id: str) -> ContainerPaths:
+        return ContainerPaths(f"{self.containers}/{container_id}")
+
+
+@dataclass(frozen=True)
+class ContainerPaths:
+    """The files of one container."""
+
+    directory: str
+
+    @property
+    def state(self) -> str:
+        return f"{self.directory}/state"
+
+    @property
+    def lock(self) -> str:
+        """Held (flock) by a command while it changes this container."""
+        return f"{self.directory}/lock"
+
+    @property
+    def logs(self) -> str:
+        return f"{self.directory}/logs"
+
+    @property
+    def log_file(self) -> str:
+        return f"{self.logs}/container.log"
+
+    @property
+    def upper(self) -> str:
+        """What the guest wrote, where the root is an overlay."""
+        return f"{self.directory}/upper"
+
+    @property
+    def work(self) -> str:
+        return f"{self.directory}/work"
+
+    @property
+    def rootfs(self) -> str:
+        """The private copy, or the mount point of the overlay."""
+        return f"{self.directory}/rootfs"
+
+    @property
+    def bundle(self) -> str:
+        """OCI bundle of a native container (config.json)."""
+        return f"{self.directory}/bundle"
+
+    @property
+    def etc(self) -> str:
+        """Generated hosts, hostname, resolv.conf."""
+        return f"{self.directory}/etc"
+
+
+def effective_home() -> str:
+    """HOME, or the password database's where it is unset (systemd units) or relative."""
+    home = os.environ.get("HOME", "")
+    if home.startswith("/"):
+        return home
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        raise StoreError(
+            f"HOME is unset and user {os.geteuid()} is not in the password database", hint="set HOME"
+        ) from None
+
+
+def data_root() -> str:
+    """The default store: /var/lib/wpod as root, $XDG_DATA_HOME/wpod or ~/.local/share/wpod otherwise."""
+    override = os.environ.get("WPOD_ROOT", "")
+    if override:
+        return os.path.abspath(override)
+    if os.geteuid() == 0:
+        return _SYSTEM_STORE
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return f"{base}/wpod" if base.startswith("/") else f"{effective_home()}/.local/share/wpod"
+
+
+def runtime_root(store_root: str) -> str:
+    """The directory for what a reboot forgets, made where missing; own to each store.
+
+    /run/wpod as root; $XDG_RUNTIME_DIR/wpod, else /run/user/UID/wpod, else /tmp/wpod-UID otherwise.
+    Raises StoreError where the directory belongs to somebody else or others may write to it.
+    """
+    uid = os.geteuid()
+    if uid == 0:
+        base = _SYSTEM_RUN
+    else:
+        base = _user_runtime_base(uid)
+    own = base if store_root == data_root() and "WPOD_ROOT" not in os.environ else _keyed(base, store_root)
+    os.makedirs(own, mode=0o700, exist_ok=True)
+    for directory in {base, own}:
+        found = os.lstat(directory)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
+            raise StoreError(
+                f"{directory} is not a directory that only this user can write to",
+                hint=f"remove it, or set XDG_RUNTIME_DIR to a directory of user {uid}",
+            )
+    return own
+
+
+def _user_runtime_base(uid: int) -> str:
+    candidates = (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}")
+    for candidate in candidates:
+        if candidate.startswith("/") and os.path.isdir(candidate) and os.stat(candidate).st_uid == uid:
+            return f"{candidate}/wpod"
+    return f"/tmp/wpod-{uid}"  # noqa: S108 - checked for owner and mode by runtime_root
+
+
+def _keyed(base: str, store_root: str) -> str:
+    return f"{base}/{hashlib.sha256(os.fsencode(store_root)).hexdigest()[:12]}"
+
+
+def store_paths(root: str | None = None) -> StorePaths:
+    """The store named by `root` or the default one."""
+    chosen = os.path.abspath(root) if root else data_root()
+    return StorePaths(root=chosen, run=runtime_root(chosen))
+
+
+def part(name: str) -> str:
+    """Absolute path of one of wpod's own executables: wpod-runner, wpod-monitor, wpod-aot-compiler.
+
+    Looked for in $WPOD_LIBEXEC_DIR, beside the package (`libexec/`) and in the system's libexec
+    directories. Raises StoreError where it isn't.
+    """
+    override = os.environ.get("WPOD_LIBEXEC_DIR", "")
+    places = [override] if override else [str(Path(__file__).parent / "libexec"), *_LIBEXEC]
+    for place in places:
+        candidate = os.path.join(place, name)
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise StoreError(f"{name} is not installed (looked in {', '.join(places)})", hint="run: make build")

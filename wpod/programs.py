@@ -1,0 +1,144 @@
+"""The one door through which other programs are started.
+
+Every start names its descriptors, gives the child no others, never goes through a shell, and turns a
+missing program into one error that names the Debian package.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wpod.errors import MissingProgram, WpodError
+
+PACKAGES = {
+    "crun": "crun",
+    "runc": "runc",
+    "newuidmap": "uidmap",
+    "newgidmap": "uidmap",
+    "fuse-overlayfs": "fuse-overlayfs",
+    "systemd-run": "systemd",
+    "nsenter": "util-linux",
+    "unshare": "util-linux",
+}
+_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a program left behind: exit status (128+n by signal n), and its output as bytes."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def complaint(self) -> str:
+        """The last line of stderr, or the exit status where it said nothing."""
+        lines = self.stderr.decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else f"exit status {self.status}"
+
+
+def locate(name: str) -> str | None:
+    """Absolute path of a program, or None. Systemd units have a short PATH, so the usual one is added."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":" + _SEARCH_PATH)
+
+
+def require(name: str) -> str:
+    """As `locate`. Raises MissingProgram with the package's name as the hint."""
+    found = locate(name)
+    if found is None:
+        package = PACKAGES.get(os.path.basename(name))
+        hint = f"apt-get install {package}" if package else None
+        raise MissingProgram(f"the program {name} is not installed", hint=hint)
+    return found
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = 60.0,
+    pass_descriptors: Sequence[int] = (),
+) -> Finished:
+    """Run a program to its end and collect its output.
+
+    `stdin` None is /dev/null. Raises MissingProgram, and WpodError where it outlasts the timeout (it
+    is killed then). Importing subprocess costs 8 ms, so only the callers of this function pay it.
+    """
+    import subprocess
+
+    program = require(arguments[0])
+    try:
+        done = subprocess.run(
+            [program, *arguments[1:]],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=dict(environment) if environment is not None else None,
+            timeout=timeout_seconds,
+            pass_fds=tuple(pass_descriptors),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise WpodError(f"{arguments[0]} did not end within {timeout_seconds:g} s") from None
+    except OSError as error:
+        raise WpodError(f"{arguments[0]} can't be started: {error.strerror}") from error
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return Finished(status, done.stdout, done.stderr)
+
+
+def start_detached(
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    keep_descriptors: Sequence[int] = (),
+) -> int:
+    """Start a program in a session of its own with /dev/null as its three streams; returns its pid.
+
+    It inherits `keep_descriptors` under their own numbers and nothing else. By posix_spawn: no fork
+    of the interpreter, and no import of subprocess on the way of `run -d`. Raises MissingProgram,
+    WpodError.
+    """
+    program = require(arguments[0])
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
+    for descriptor in keep_descriptors:
+        os.set_inheritable(descriptor, True)
+    try:
+        return os.posix_spawn(
+            program,
+            list(arguments),
+            dict(environment),
+            file_actions=actions,
+            setsid=True,
+            setsigdef=tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, 32, 33}),
+            setsigmask=(),
+        )
+    except OSError as error:
+        raise WpodError(f"{arguments[0]} can't be started: {error.strerror}") from error
+    finally:
+        for descriptor in keep_descriptors:
+            os.set_inheritable(descriptor, False)
+        os.close(null)
+
+
+def become(arguments: Sequence[str], *, environment: Mapping[str, str], keep_descriptors: Sequence[int] = ()) -> None:
+    """Replace this process by a program (execve), with its streams and `keep_descriptors`.
+
+    Python ignores SIGPIPE and handles SIGINT; both are given back first, for dispositions to ignore
+    survive an exec. Returns only by raising MissingProgram or WpodError.
+    """
+    program = require(arguments[0])
+    for descriptor in keep_descriptors:
+        os.set_inheritable(descriptor, True)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        os.execve(program, list(arguments), dict(environment))
+    except OSError as error:
+        raise WpodError(f"{arguments[0]} can't be started: {error.strerror}") from error

@@ -1,0 +1,117 @@
+"""The recorded facts about containers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
+from wpod.model import ids
+from wpod.model.container import ContainerPlan, ContainerRecord
+from wpod.state.database import Database
+from wpod.state.encoding import from_json, to_json
+
+_COLUMNS = (
+    "container_id, name, image_id, image_digest, image_name, created_nanoseconds, remove, plan, labels,"
+    " annotations, create_command, start_count"
+)
+
+
+class ContainerTable:
+    """Reads and writes container records. All methods raise StoreError where the database fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert(self, record: ContainerRecord, volumes: Iterable[str] = ()) -> None:
+        """Record a new container and its use of volumes, in one transaction. Raises NameTaken."""
+        row = (
+            record.container_id, record.name, record.image_id, record.image_digest, record.image_name,
+            record.created_nanoseconds, int(record.remove), to_json(record.plan), to_json(dict(record.labels)),
+            to_json(dict(record.annotations)), to_json(record.create_command), record.start_count,
+        )  # fmt: skip
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(f"INSERT INTO container ({_COLUMNS}) VALUES ({', '.join('?' * 12)})", row)
+                connection.executemany(
+                    "INSERT OR IGNORE INTO volume_use (volume, container_id) VALUES (?, ?)",
+                    [(volume, record.container_id) for volume in volumes],
+                )
+        except sqlite3.IntegrityError as error:
+            if "container.name" not in str(error):
+                raise StoreError(f"container {record.name} can't be recorded: {error}") from error
+            raise self.name_taken(record.name) from None
+
+    def name_taken(self, name: str) -> NameTaken:
+        """The error that names the container which has this name."""
+        rows = self._database.rows("SELECT container_id FROM container WHERE name = ?", (name,))
+        holder = f" by container {ids.short(str(rows[0][0]))}" if rows else ""
+        return NameTaken(
+            f"the container name {name!r} is already in use{holder}",
+            hint="remove that container, choose another name, or use --replace",
+        )
+
+    def all(self) -> list[ContainerRecord]:
+        """Newest first, ties by ID."""
+        return self._select("ORDER BY created_nanoseconds DESC, container_id", ())
+
+    def removable(self) -> list[ContainerRecord]:
+        """Those recorded with --rm, oldest first."""
+        return self._select("WHERE remove = 1 ORDER BY created_nanoseconds", ())
+
+    def ids(self) -> set[str]:
+        """All container IDs."""
+        return {str(row[0]) for row in self._database.rows("SELECT container_id FROM container")}
+
+    def using_image(self, digest: str) -> list[ContainerRecord]:
+        """Containers of the image with this manifest digest."""
+        return self._select("WHERE image_digest = ? ORDER BY created_nanoseconds", (digest,))
+
+    def using_volume(self, volume: str) -> list[str]:
+        """IDs of the containers that use a named volume, sorted."""
+        statement = "SELECT container_id FROM volume_use WHERE volume = ? ORDER BY container_id"
+        return [str(row[0]) for row in self._database.rows(statement, (volume,))]
+
+    def find(self, name_or_id: str) -> ContainerRecord:
+        """By full name, full ID or unique ID prefix; a name wins. Raises NotThere, AmbiguousName."""
+        found = self._select("WHERE name = ?", (name_or_id,))
+        if not found and ids.is_id_prefix(name_or_id):
+            upper = name_or_id + "g"  # above every hex digit
+            found = self._select("WHERE container_id >= ? AND container_id < ?", (name_or_id, upper))
+        if not found:
+            raise NotThere(f"no container with name or ID {name_or_id!r} found: no such container")
+        if len(found) > 1:
+            listed = ", ".join(sorted(ids.short(record.container_id) for record in found))
+            raise AmbiguousName(f"{name_or_id!r} fits more than one container: {listed}")
+        return found[0]
+
+    def count_start(self, container_id: str) -> None:
+        """Note that a start succeeded."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE container SET start_count = start_count + 1 WHERE container_id = ?", (container_id,)
+            )
+
+    def delete(self, container_ids: Sequence[str]) -> None:
+        """Forget containers and their volume uses; what isn't there is done already."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM container WHERE container_id = ?", [(identifier,) for identifier in container_ids]
+            )
+
+    def _select(self, clause: str, values: tuple[object, ...]) -> list[ContainerRecord]:
+        rows = self._database.rows(f"SELECT {_COLUMNS} FROM container {clause}", values)
+        return [_record(row) for row in rows]
+
+
+def _record(row: tuple[Any, ...]) -> ContainerRecord:
+    try:
+        return ContainerRecord(
+            container_id=row[0], name=row[1], image_id=row[2], image_digest=row[3], image_name=row[4],
+            created_nanoseconds=row[5], remove=bool(row[6]), plan=from_json(row[7], ContainerPlan),
+            labels=from_json(row[8], dict), annotations=from_json(row[9], dict),
+            create_command=tuple(from_json(row[10], list)), start_count=row[11],
+        )  # fmt: skip
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"the record of container {ids.short(row[0])} can't be read: {error}") from error

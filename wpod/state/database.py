@@ -1,0 +1,124 @@
+"""The database of recorded facts: SQLite in WAL mode, short transactions, a finite wait.
+
+Theory of operation. Only what was asked for is recorded (names, plans, references); what is true now
+(alive, memory, exit) comes from the kernel and the state files. Writers take `BEGIN IMMEDIATE`, so two
+of them never deadlock on an upgrade, and hold it for statements only: never across a process start, a
+download or a question. `synchronous=FULL`: what was reported as done survives a power cut. Readers in
+WAL mode never wait for writers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+
+from wpod.errors import StoreError
+from wpod.state import migrations
+
+BUSY_SECONDS = 20.0
+
+
+class Database:
+    """A connection to the store's database, opened at first use.
+
+    Reading a database that isn't there yet gives no rows; writing creates it. Every sqlite3 exception
+    leaves this module as StoreError, but IntegrityError, which the modules of `state/` and `storage/`
+    turn into their own ("name in use").
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """All rows of one SELECT, in its order. No rows where there is no database yet."""
+        if self._connection is None and not os.path.lexists(self.path):
+            return []
+        with self._translated():
+            return self._connect().execute(statement, values).fetchall()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction; commits at the end, rolls back on any exception."""
+        with self._translated():
+            connection = self._connect()
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            with self._translated():
+                yield connection
+                connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Let go of the file; the next use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        writable = os.access(self.path if os.path.lexists(self.path) else os.path.dirname(self.path), os.W_OK)
+        if os.path.islink(self.path) or (os.path.lexists(self.path) and not os.path.isfile(self.path)):
+            raise StoreError(f"{self.path} is not a regular file", hint="move it away: wpod made no such thing")
+        if not writable:
+            return self._open_read_only()
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=32)
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open_read_only(self) -> sqlite3.Connection:
+        # immutable: a reader without write permission can't make the -shm file that WAL needs.
+        quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        return sqlite3.connect(f"file:{quoted}?mode=ro&immutable=1", uri=True, isolation_level=None)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        newest = len(migrations.STEPS)
+        if version == newest:
+            return
+        if version > newest:
+            raise StoreError(
+                f"{self.path} was written by a newer wpod (schema {version}, this one knows {newest})",
+                hint="use that version, or another store with --root",
+            )
+        if version == 0:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have done it
+        for number in range(version + 1, newest + 1):
+            for statement in migrations.STEPS[number - 1].split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+        os.chmod(self.path, 0o600)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.OperationalError as error:
+            hint = None
+            if "locked" in str(error):
+                hint = f"another program held it for {BUSY_SECONDS:g} s"
+            raise StoreError(f"{self.path}: {error}", hint=hint) from error
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}", hint="wpod system check tells what can be saved") from error

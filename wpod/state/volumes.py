@@ -1,0 +1,79 @@
+"""The recorded facts about named volumes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from wpod.errors import InUse, NameTaken, NotThere
+from wpod.model import ids
+from wpod.model.volume import Volume
+from wpod.state.database import Database
+from wpod.state.encoding import from_json, to_json
+
+
+class VolumeTable:
+    """Reads and writes volume records; `directory` is where the volumes' files are."""
+
+    def __init__(self, database: Database, directory: str) -> None:
+        self._database = database
+        self._directory = directory
+
+    def mountpoint(self, name: str) -> str:
+        """Where a volume of this name has its files."""
+        return f"{self._directory}/{name}/_data"
+
+    def insert(self, volume: Volume) -> None:
+        """Raises NameTaken."""
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "INSERT INTO volume (name, created_nanoseconds, anonymous, labels, options) VALUES (?, ?, ?, ?, ?)",
+                    (volume.name, volume.created_nanoseconds, int(volume.anonymous),
+                     to_json(dict(volume.labels)), to_json(dict(volume.options))),
+                )  # fmt: skip
+        except sqlite3.IntegrityError:
+            raise NameTaken(f"volume with name {volume.name} already exists") from None
+
+    def all(self) -> list[Volume]:
+        """Sorted by name."""
+        return self._select("ORDER BY name", ())
+
+    def get(self, name: str) -> Volume:
+        """By exact name. Raises NotThere."""
+        found = self._select("WHERE name = ?", (name,))
+        if not found:
+            raise NotThere(f"no such volume: {name}")
+        return found[0]
+
+    def anonymous_of(self, container_ids: Sequence[str]) -> list[str]:
+        """Names of anonymous volumes that only these containers use."""
+        marks = ", ".join("?" * len(container_ids))
+        statement = (
+            f"SELECT DISTINCT name FROM volume JOIN volume_use ON volume = name WHERE anonymous = 1"
+            f" AND container_id IN ({marks}) AND NOT EXISTS (SELECT 1 FROM volume_use AS other"
+            f" WHERE other.volume = name AND other.container_id NOT IN ({marks})) ORDER BY name"
+        )
+        return [str(row[0]) for row in self._database.rows(statement, (*container_ids, *container_ids))]
+
+    def delete(self, name: str) -> None:
+        """Forget a volume; one that isn't there is done already. Raises InUse."""
+        try:
+            with self._database.transaction() as connection:
+                connection.execute("DELETE FROM volume WHERE name = ?", (name,))
+        except sqlite3.IntegrityError:
+            rows = self._database.rows("SELECT container_id FROM volume_use WHERE volume = ? ORDER BY 1", (name,))
+            users = ", ".join(ids.short(str(row[0])) for row in rows)
+            raise InUse(f"volume {name} is being used by the following container(s): {users}") from None
+
+    def _select(self, clause: str, values: tuple[object, ...]) -> list[Volume]:
+        statement = f"SELECT name, created_nanoseconds, anonymous, labels, options FROM volume {clause}"
+        return [self._volume(row) for row in self._database.rows(statement, values)]
+
+    def _volume(self, row: tuple[Any, ...]) -> Volume:
+        name, created, anonymous, labels, options = row
+        return Volume(
+            name=name, mountpoint=self.mountpoint(name), created_nanoseconds=created,
+            labels=from_json(labels, dict), options=from_json(options, dict), anonymous=bool(anonymous),
+        )  # fmt: skip
