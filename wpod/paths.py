@@ -141,10 +141,7 @@ def runtime_root(store_root: str) -> str:
     Raises StoreError where the directory belongs to somebody else or others may write to it.
     """
     uid = os.geteuid()
-    if uid == 0:
-        base = _SYSTEM_RUN
-    else:
-        base = _user_runtime_base(uid)
+    base = _SYSTEM_RUN if uid == 0 else _user_runtime_base(uid)
     own = base if store_root == data_root() and "WPOD_ROOT" not in os.environ else _keyed(base, store_root)
     os.makedirs(own, mode=0o700, exist_ok=True)
     for directory in {base, own}:
