@@ -1,0 +1,53 @@
+"""Processes by descriptor: never a signal to a stranger that got the same number."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+
+
+def start_ticks(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat (clock ticks since boot); None where there is no such process, or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            content = file.read()
+    except OSError:
+        return None
+    fields = content[content.rfind(b")") + 2 :].split()
+    if fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[19])
+
+
+def open_verified(pid: int, ticks: int) -> int | None:
+    """A pidfd (close-on-exec) of the process with this number and start time; None where it is gone.
+
+    The start time is read after the descriptor was opened: it can't be another process's then.
+    """
+    if pid <= 0:
+        return None
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return None
+    if start_ticks(pid) != ticks:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def send(descriptor: int, number: int) -> bool:
+    """Send a signal; False where the process has ended. Raises PermissionError."""
+    try:
+        signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_end(descriptor: int, timeout_seconds: float | None) -> bool:
+    """Wait until the process has ended (also as a zombie); False where the time was up first."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(None if timeout_seconds is None else max(0.0, timeout_seconds) * 1000))
