@@ -1,0 +1,98 @@
+"""What every handler gets: the streams, the store, and the manners of commands with several arguments.
+
+A handler is a function
+
+    def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int
+
+in `wpod/commands/GROUP/VERB.py`, named in the table (`wpod/cli/verbs/`). It returns the exit status and
+raises `WpodError`; it never prints errors, never exits, never touches sys.stdout.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from wpod.commands.options import Options
+from wpod.errors import ExitCode, InUse, NotThere, WpodError
+
+if TYPE_CHECKING:
+    from wpod.output.streams import Output
+    from wpod.storage.store import Store
+
+
+class Codes(enum.Enum):
+    """Exit status of a command over several objects (podman-rm(1), podman-stop(1)).
+
+    PLAIN: the error's own code, 125 for what isn't there. REMOVAL: 1 for what isn't there, 2 for what is
+    in use.
+    """
+
+    PLAIN = "plain"
+    REMOVAL = "removal"
+
+
+class Handler(Protocol):
+    """What the table's `handler` names."""
+
+    def __call__(self, session: Session, options: Options, arguments: tuple[str, ...]) -> int:
+        """Do it and return the exit status."""
+
+
+class Session:
+    """One invocation. `command_line` is argv as typed, recorded with new containers.
+
+    `root` is the global --root ("" where absent), `runtime` the global --runtime.
+    """
+
+    def __init__(self, output: Output, globals_: Options, command_line: tuple[str, ...] = ()) -> None:
+        self.output = output
+        self.command_line = command_line
+        self.root = globals_.text("root")
+        self.runtime = globals_.text("runtime")
+        self.debug = globals_.text("log-level") in ("debug", "trace")
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store that --root or WPOD_ROOT names or the default one, opened at first use. Raises StoreError."""
+        if self._store is None:
+            from wpod.storage.store import open_store
+
+            self._store = open_store(self.root or None)
+        return self._store
+
+    def for_each(
+        self,
+        arguments: Sequence[str],
+        action: Callable[[str], str | None],
+        codes: Codes = Codes.PLAIN,
+    ) -> int:
+        """Do it for each argument and go on past failures; returns the worst exit status, 0 where all went well.
+
+        Each success is one line on stdout: what `action` returns, the argument as typed where that is None,
+        nothing where it is "". Each WpodError is one `error:` line (and its hint) on stderr.
+        """
+        worst = int(ExitCode.SUCCESS)
+        for argument in arguments:
+            try:
+                shown = action(argument)
+            except WpodError as error:
+                self.output.error(error.message, error.hint)
+                worst = max(worst, exit_code(error, codes))
+            else:
+                line = argument if shown is None else shown
+                if line:
+                    self.output.line(line)
+        return worst
+
+
+def exit_code(error: WpodError, codes: Codes = Codes.PLAIN) -> int:
+    """The status that an error gives under these rules."""
+    if codes is Codes.REMOVAL:
+        if isinstance(error, NotThere):
+            return ExitCode.NOT_THERE
+        if isinstance(error, InUse):
+            return ExitCode.IN_USE
+    return int(error.code)
