@@ -1,1 +1,36 @@
-//! x
+//! WAMR's runtime behind a safe interface.
+//!
+//! # Theory of operation
+//! The engine is a C library with one global state per process ([`Runtime`]). A [`Module`] is loaded from bytes
+//! that it keeps (the engine refers into them and writes into them: it terminates names in place), an
+//! [`Instance`] is made of a module and keeps it. All of an instance's guest code runs on the thread that calls
+//! it; the engine's fault handlers turn a bad access of guest code into a [`Trap`].
+//!
+//! Host functions ([`host`]) are registered once for the whole process and find the data of the instance that
+//! calls them through its context. They see the guest's memory only as [`GuestMemory`], which checks every
+//! address. None of them may panic through the engine's frames: the programs are built with `panic = "abort"`,
+//! and `extern "C"` functions abort on a panic in any case.
+//!
+//! Nothing of a container takes part in loading and instantiating, so a process may fork after it.
+
+pub mod cache;
+pub mod command;
+pub mod host;
+mod instance;
+mod memory;
+mod module;
+pub mod names;
+pub mod recognise;
+mod runtime;
+mod trap;
+mod types;
+
+pub use instance::{CallError, Instance, InstanceOptions, Value};
+pub use memory::GuestMemory;
+pub use module::{Kept, LoadError, Module, ModuleBytes};
+pub use runtime::{InitError, Runtime};
+pub use trap::{Trap, TrapKind};
+pub use types::{Export, ExternType, FunctionType, Import, Limits, ValueType};
+
+/// The version of the engine whose sources are built, a part of the key of every cache file.
+pub const ENGINE_VERSION: &str = "2.4.0";

@@ -1,0 +1,1 @@
+//! Loading compiled code from a cache file whose text is shared between processes.
