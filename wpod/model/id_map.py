@@ -1,4 +1,4 @@
-"""Which user and group IDs a container's processes and files have on the host."""
+"""Which numbers the users of an image's files become on this machine."""
 
 from __future__ import annotations
 
@@ -8,38 +8,43 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class IdRange:
-    """`count` IDs from `inside` on are those from `outside` on (user_namespaces(7))."""
+    """One line of /proc/PID/uid_map: `count` ids from `inside` are `outside` on the host."""
 
     inside: int
     outside: int
     count: int
 
+    def __str__(self) -> str:
+        return f"{self.inside}:{self.outside}:{self.count}"
+
 
 @dataclass(frozen=True)
 class IdMap:
-    """The maps of one user namespace; empty tuples mean none, IDs are the host's own.
+    """The id map that a tree is unpacked for.
 
-    A map of one ID each needs no helper program: files are then all the user's own.
+    Both empty: identity (root keeps the image's owners). `single` True: everything belongs to the
+    calling user, no chown is made (a user's wasm containers need no other ids). Otherwise the ranges
+    of a user namespace, in which the unpacking happens.
     """
 
-    uids: tuple[IdRange, ...] = ()
-    gids: tuple[IdRange, ...] = ()
-
-    @property
-    def is_host(self) -> bool:
-        return not self.uids
-
-    @property
-    def is_single(self) -> bool:
-        """Only one ID each: nothing can be chowned."""
-        return len(self.uids) == 1 and self.uids[0].count == 1
+    users: tuple[IdRange, ...] = ()
+    groups: tuple[IdRange, ...] = ()
+    single: bool = False
 
     @property
     def key(self) -> str:
-        """Name of the directory of layers unpacked for this map: `host`, `single`, or `map-` and a hash."""
-        if self.is_host:
-            return "host"
-        if self.is_single:
+        """A name safe in a path, the same for the same map: `identity`, `single` or `ranges-HEX`."""
+        if self.single:
             return "single"
-        text = repr((self.uids, self.gids)).encode()
-        return f"map-{hashlib.sha256(text).hexdigest()[:16]}"
+        if not self.users and not self.groups:
+            return "identity"
+        text = ",".join(map(str, self.users)) + ";" + ",".join(map(str, self.groups))
+        return f"ranges-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def is_ranges(self) -> bool:
+        return not self.single and bool(self.users or self.groups)
+
+
+IDENTITY = IdMap()
+SINGLE = IdMap(single=True)

@@ -1,0 +1,66 @@
+"""The store as one value: where it is, its database, its content and its tables."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wpod.paths import StorePaths
+from wpod.state.containers import ContainerTable
+from wpod.state.database import Database
+from wpod.state.volumes import VolumeTable
+from wpod.storage.blobs import BlobStore
+from wpod.storage.images import ImageTable
+from wpod.storage.layout import Layout
+
+
+@dataclass(frozen=True)
+class Store:
+    """What operations and queries work on. Cheap to open: nothing is read or made before it is needed."""
+
+    paths: StorePaths
+    layout: Layout
+    database: Database
+    blobs: BlobStore
+    images: ImageTable
+    containers: ContainerTable
+    volumes: VolumeTable
+
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[None]:
+        """Hold this from looking an image up until the container that uses it is recorded.
+
+        While it is held, no blob, tree or AOT file is removed. Raises StoreError.
+        """
+        with self.layout.lease():
+            yield
+
+
+class _LazyDatabase(Database):
+    """Makes the store's directories before the first write."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout.paths.database)
+        self._layout = layout
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        self._layout.create()
+        with super().transaction() as connection:
+            yield connection
+
+
+def open_store(paths: StorePaths) -> Store:
+    """The store at these paths. Directories are made (0700) at the first write.
+
+    A store that can't be written still lists; a write to it is one StoreError.
+    """
+    layout = Layout(paths)
+    database = _LazyDatabase(layout)
+    blobs = BlobStore(layout)
+    return Store(
+        paths=paths, layout=layout, database=database, blobs=blobs, images=ImageTable(database, blobs),
+        containers=ContainerTable(database), volumes=VolumeTable(database, paths.volumes),
+    )  # fmt: skip
