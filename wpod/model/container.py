@@ -70,11 +70,10 @@ class RootPlan:
 
 @dataclass(frozen=True)
 class ModulePlan:
-    """The wasm module: its path on the host, digest, and where its cache file would be."""
+    """The wasm module: its path on the host, the digest of its bytes, and whether compiled code may be used."""
 
     path: str
     digest: str
-    cache_file: str
     aot: AotPolicy
 
 

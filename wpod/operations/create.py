@@ -1,0 +1,177 @@
+"""`create`: from a request to a recorded container, or nothing at all.
+
+Order, so that kill -9 at any moment leaves what the next writing command can tell and sweep away: the
+directory with its held lock first, then everything inside it, the database row last. A directory
+without a row and with a free lock is rubbish; a row without a directory never exists.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from wpod.errors import NameTaken, StoreError, UsageError, WpodError
+from wpod.model import ids
+from wpod.model.container import ContainerPlan, ContainerRecord, MountPlan, RootKind
+from wpod.model.image import Image
+from wpod.model.request import RunRequest
+from wpod.model.volume import Volume
+from wpod.operations.locks import create_lock
+from wpod.operations.look import look
+from wpod.operations.sweep import sweep
+from wpod.operations.undo import UndoStack
+from wpod.paths import ContainerPaths
+from wpod.plan.container import check_request, plan_container
+from wpod.runtime.backend import Launch, for_kind
+from wpod.storage import rootfs
+from wpod.storage.layout import remove_tree, store_error
+from wpod.storage.store import Store
+
+
+def plan(store: Store, request: RunRequest, image: Image, *, detached: bool) -> tuple[str, ContainerPlan]:
+    """A new container ID and its plan. The caller holds `store.lease()`. Changes nothing but the store's trees."""
+    check_request(request, detached)
+    container_id = ids.new_container_id()
+    return container_id, plan_container(request, look(store, request, image, container_id))
+
+
+def create(
+    store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], *, detached: bool
+) -> ContainerRecord:
+    """Make and record one container. Raises WpodError subclasses; nothing is left behind then."""
+    sweep(store)
+    with store.lease():
+        container_id, planned = plan(store, request, image, detached=detached)
+        if request.identity.replace and request.identity.name:
+            _replace(store, request.identity.name)
+        record = ContainerRecord(
+            container_id=container_id,
+            name=request.identity.name or _free_name(store),
+            image_id=image.image_id,
+            image_digest=image.digest,
+            image_name=_image_name(request, image),
+            created_nanoseconds=time.time_ns(),
+            plan=planned,
+            remove=request.remove,
+            labels={**image.config.labels, **dict(request.identity.labels)},
+            annotations=dict(request.identity.annotations),
+            create_command=command_line,
+        )
+        with UndoStack() as undo:
+            _make(store, record, request, undo)
+            _record(store, record, undo)
+            undo.keep()
+    return record
+
+
+def launch_of(store: Store, record: ContainerRecord, *, foreground: bool) -> Launch:
+    """What a backend is asked about this container."""
+    return Launch(record, store.paths.container(record.container_id), store.paths, foreground)
+
+
+def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: UndoStack) -> None:
+    launch = launch_of(store, record, foreground=False)
+    own = launch.paths
+    backend = for_kind(record.plan.kind)
+    backend.check(launch)
+    if request.identity.name and _name_exists(store, request.identity.name):
+        raise store.containers.name_taken(request.identity.name)
+    store.layout.create()
+    try:
+        os.makedirs(own.directory, mode=0o700)
+        undo.add(own.directory, lambda: remove_tree(own.directory))
+        lock = create_lock(own)
+        undo.add("the container's lock", lambda: os.close(lock))
+        os.mkdir(own.logs, 0o700)
+        _make_root(record.plan, own)
+        _make_volumes(store, record.plan, undo)
+        backend.prepare(launch)
+        if request.identity.cidfile:
+            _write_cidfile(request.identity.cidfile, record.container_id, undo)
+    except OSError as error:
+        raise store_error(error, own.directory) from error
+
+
+def _make_root(plan: ContainerPlan, own: ContainerPaths) -> None:
+    if plan.root.kind is RootKind.READ_ONLY:
+        return
+    if plan.root.kind is RootKind.COPY:
+        (lower,) = plan.root.lowers
+        rootfs.copy_tree(lower, own.rootfs)
+        return
+    for directory in (own.rootfs, own.upper, own.work):
+        os.mkdir(directory, 0o755)
+
+
+def _make_volumes(store: Store, plan: ContainerPlan, undo: UndoStack) -> None:
+    for mount in plan.mounts:
+        if mount.volume and not os.path.isdir(mount.source):
+            _make_volume(store, plan, mount, undo)
+
+
+def _make_volume(store: Store, plan: ContainerPlan, mount: MountPlan, undo: UndoStack) -> None:
+    from wpod.operations import volumes
+
+    anonymous = len(mount.volume) == 64 and ids.is_id_prefix(mount.volume)
+    fresh = Volume(mount.volume, mount.source, time.time_ns(), {}, {}, anonymous)
+    try:
+        volumes.create(store, fresh)
+    except NameTaken:
+        return  # another command made it meanwhile: its content is that one's business
+    undo.add(f"volume {mount.volume}", lambda: volumes.remove(store, mount.volume))
+    (lower,) = plan.root.lowers
+    volumes.fill(fresh, lower, mount.target)
+
+
+def _record(store: Store, record: ContainerRecord, undo: UndoStack) -> None:
+    volumes = sorted({mount.volume for mount in record.plan.mounts if mount.volume})
+    store.containers.insert(record, volumes)
+    undo.add(f"the record of {record.name}", lambda: store.containers.delete([record.container_id]))
+
+
+def _write_cidfile(path: str, container_id: str, undo: UndoStack) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise UsageError(
+            f"container id file {path} exists", hint="ensure another container is not using it, or delete it"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"container id file {path}: {error.strerror}") from None
+    undo.add(path, lambda: os.unlink(path))
+    with os.fdopen(descriptor, "w") as file:
+        file.write(container_id)
+
+
+def _replace(store: Store, name: str) -> None:
+    from wpod.operations.remove import RemoveOptions, remove
+
+    if _name_exists(store, name):
+        remove(store, name, RemoveOptions(force=True, stop_timeout_seconds=0))
+
+
+def _name_exists(store: Store, name: str) -> bool:
+    return bool(store.database.rows("SELECT 1 FROM container WHERE name = ?", (name,)))
+
+
+def _free_name(store: Store) -> str:
+    for _ in range(100):
+        name = ids.new_name()
+        if not _name_exists(store, name):
+            return name
+    for _ in range(100):
+        name = f"{ids.new_name()}{os.urandom(2).hex()}"
+        if not _name_exists(store, name):
+            return name
+    raise WpodError("no free container name was found", hint="give one with --name")
+
+
+def _image_name(request: RunRequest, image: Image) -> str:
+    """What `ps` shows: the full name that the request's words mean, or what was typed where it was an ID."""
+    if len(image.names) == 1:
+        return image.names[0]
+    wanted = request.image
+    for name in image.names:
+        if name == wanted or name.endswith((f"/{wanted}", f"/{wanted}:latest")):
+            return name
+    return image.display_name

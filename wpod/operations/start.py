@@ -1,0 +1,211 @@
+"""Starting: a keeper (runner or monitor) is launched and says whether it is ready.
+
+Theory of operation. The keeper reports on a pipe (docs/formats.md, "Readiness") once everything that can
+fail before the guest runs has been done. Detached, this process waits for that byte and returns.
+In the foreground this process *becomes* the keeper by exec, so that no Python stays, signals need no
+relay and the exit status is the guest's own; the waiting is done by a forked watcher, which undoes the
+container if the start fails, and is gone before the guest runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wpod import programs
+from wpod.errors import CannotEnforce, CannotInvoke, ExitCode, InUse, ProgramNotFound, WpodError
+from wpod.formats import launch_plan, state_file
+from wpod.model.container import ContainerRecord, Status
+from wpod.operations.create import launch_of
+from wpod.operations.locks import container_lock
+from wpod.paths import ContainerPaths
+from wpod.queries import containers as queries
+from wpod.runtime.backend import Backend, Command, Launch, for_kind
+from wpod.storage.layout import store_error
+from wpod.storage.store import Store
+
+_REPORT_LIMIT_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came through the readiness pipe. `error` is None where the keeper is ready."""
+
+    error: WpodError | None
+
+
+def start_detached(store: Store, record: ContainerRecord) -> None:
+    """Start a container and return when it is ready; one that runs already is left alone.
+
+    Raises WpodError (CannotInvoke 126, ProgramNotFound 127, …) with the cause that the keeper named;
+    the container is then as it was before.
+    """
+    launch = launch_of(store, record, foreground=False)
+    with container_lock(launch.paths):
+        if queries.observe(launch.paths).status is Status.RUNNING:
+            return
+        backend = for_kind(record.plan.kind)
+        command, restore = _make_ready(backend, launch)
+        try:
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            try:
+                _spawn(command, writer)
+            finally:
+                os.close(writer)
+            report = read_report(reader)
+        except BaseException:
+            restore()
+            backend.release(launch)
+            raise
+        if report.error is not None:
+            restore()
+            backend.release(launch)
+            raise report.error
+    store.containers.count_start(record.container_id)
+
+
+def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], None]) -> int:
+    """Start a container and become its keeper; returns only where the start fails.
+
+    `undo` takes back what the caller made for this start (nothing for `start -a`). The failure is
+    raised in the process that the caller waits for, after the watcher has undone everything.
+    """
+    launch = launch_of(store, record, foreground=True)
+    with container_lock(launch.paths):
+        if queries.observe(launch.paths).status is Status.RUNNING:
+            raise InUse(f"container {record.name} is running", code=ExitCode.FAILED)
+        backend = for_kind(record.plan.kind)
+        command, restore = _make_ready(backend, launch)
+        store.containers.count_start(record.container_id)
+        store.database.close()  # SQLite connections don't survive a fork
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+
+        def take_back() -> None:
+            restore()
+            backend.release(launch)
+            undo()
+
+        watcher = os.fork()
+        if watcher == 0:
+            os.close(writer)
+            _watch(reader, take_back)
+        os.close(reader)
+        try:
+            pairs = (*command.pairs, ("ready-fd", str(writer)))
+            plan_descriptor = launch_plan.to_descriptor(pairs)
+            programs.become(
+                [*command.prefix, command.program, str(plan_descriptor)],
+                environment=_environment(command),
+                keep_descriptors=(writer, plan_descriptor),
+            )
+        finally:
+            os.close(writer)
+            os.waitpid(watcher, 0)
+    return int(ExitCode.FAILED)
+
+
+def read_report(reader: int) -> Report:
+    """Read the readiness pipe to its end and close it."""
+    content = b""
+    try:
+        while len(content) < _REPORT_LIMIT_BYTES:
+            chunk = os.read(reader, _REPORT_LIMIT_BYTES - len(content))
+            if not chunk:
+                break
+            content += chunk
+    finally:
+        os.close(reader)
+    return parse_report(content)
+
+
+def parse_report(content: bytes) -> Report:
+    """The meaning of what was read; anything but `R` and a well-formed `E` is a keeper that died."""
+    if content == b"R":
+        return Report(None)
+    code, _, words = content[1:].decode(errors="replace").partition("\n")
+    if content[:1] != b"E" or not code.isdigit() or not words:
+        return Report(WpodError("the container's process ended before it was ready"))
+    message, _, hint = words.partition("\n")
+    kinds: dict[int, type[WpodError]] = {
+        ExitCode.CANNOT_INVOKE: CannotInvoke,
+        ExitCode.NOT_FOUND: ProgramNotFound,
+    }
+    return Report(kinds.get(int(code), WpodError)(message, hint=hint or None, code=int(code)))
+
+
+def _make_ready(backend: Backend, launch: Launch) -> tuple[Command, Callable[[], None]]:
+    """A fresh state file and the command; and how to bring the previous state file back."""
+    own = launch.paths
+    backend.check(launch)
+    backend.release(launch)
+    kept = _set_aside(own)
+    try:
+        state_file.create(own.state, launch.record.plan.kind)
+        return backend.command(launch), kept
+    except OSError as error:
+        kept()
+        raise store_error(error, own.state) from error
+    except BaseException:
+        kept()
+        raise
+
+
+def _set_aside(own: ContainerPaths) -> Callable[[], None]:
+    """Keep the state of the last run until the next one is ready; returns what puts it back."""
+    previous = f"{own.state}.previous"
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(own.state, previous)
+
+    def restore() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(own.state)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(previous, own.state)
+
+    return restore
+
+
+def _spawn(command: Command, writer: int) -> None:
+    plan_descriptor = launch_plan.to_descriptor((*command.pairs, ("ready-fd", str(writer))))
+    try:
+        programs.start_detached(
+            [*command.prefix, command.program, str(plan_descriptor)],
+            environment=_environment(command),
+            keep_descriptors=(writer, plan_descriptor),
+        )
+    finally:
+        os.close(plan_descriptor)
+
+
+def _environment(command: Command) -> dict[str, str]:
+    """What the keeper needs and nothing of the user's: secrets in the shell's environment stay there."""
+    return dict(command.environment)
+
+
+def _watch(reader: int, take_back: Callable[[], None]) -> None:
+    """The watcher's whole life; never returns. Ctrl-C is for the guest, so it is ignored here."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_IGN)
+    code = 0
+    try:
+        report = read_report(reader)
+        if report.error is not None:
+            _complain(report.error)
+            code = report.error.code
+            take_back()
+    except BaseException:  # noqa: BLE001 - nothing may unwind into the caller's copy of the stack
+        code = int(ExitCode.FAILED)
+    os._exit(code)
+
+
+def _complain(error: WpodError) -> None:
+    """The watcher speaks for the command line here: nobody is left who could print the error."""
+    from wpod.output.streams import complain
+
+    complain(error)
+
+
+__all__ = ["CannotEnforce", "Report", "parse_report", "read_report", "start_detached", "start_foreground"]

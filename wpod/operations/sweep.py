@@ -1,0 +1,71 @@
+"""What a writing command does first: remove what others left behind.
+
+Two things can be left. A dead container started with --rm: it has no monitor that could remove it, and
+has not existed for any query since it ended. A container directory without a record: its `create` was
+killed, or its `rm` after the record went. Both are told from live ones by their locks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from wpod.errors import WpodError
+from wpod.model import ids
+from wpod.operations.locks import try_lock
+from wpod.paths import ContainerPaths
+from wpod.queries import containers as queries
+from wpod.storage.layout import remove_tree
+from wpod.storage.store import Store
+
+_LOCK_GRACE_SECONDS = 60.0
+
+
+def sweep(store: Store) -> None:
+    """Remove dead --rm containers and orphaned directories. Failures are left for the next command."""
+    for record in store.containers.removable():
+        if queries.is_gone(queries.join(store, record)):
+            _remove_quietly(store, record.container_id)
+    _remove_orphans(store)
+
+
+def _remove_quietly(store: Store, container_id: str) -> None:
+    from wpod.operations.remove import remove_dead
+
+    try:
+        remove_dead(store, container_id)
+    except WpodError:
+        return
+
+
+def _remove_orphans(store: Store) -> None:
+    try:
+        present = os.listdir(store.paths.containers)
+    except OSError:
+        return
+    for name in set(present) - store.containers.ids():
+        if len(name) == 64 and ids.is_id_prefix(name):
+            _remove_orphan(store, name)
+
+
+def _remove_orphan(store: Store, container_id: str) -> None:
+    own = store.paths.container(container_id)
+    lock = try_lock(own)
+    if lock is None and not _is_abandoned(own):
+        return  # a command is at work in it
+    try:
+        if container_id not in store.containers.ids():  # it may have been recorded since we listed
+            remove_tree(own.directory)
+    except (OSError, WpodError):
+        return
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _is_abandoned(own: ContainerPaths) -> bool:
+    """Whether a directory has no lock file at all and hasn't just been made (its lock comes a moment later)."""
+    try:
+        return not os.path.lexists(own.lock) and time.time() - os.stat(own.directory).st_mtime > _LOCK_GRACE_SECONDS
+    except OSError:
+        return False

@@ -1,0 +1,86 @@
+"""Named volumes: directories of the store with a record each."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from wpod.errors import InUse, NotThere, StoreError
+from wpod.kernel.openat2 import open_inside
+from wpod.model import ids
+from wpod.model.volume import Volume
+from wpod.storage import rootfs
+from wpod.storage.layout import remove_tree, store_error
+from wpod.storage.store import Store
+
+
+def create(store: Store, volume: Volume) -> None:
+    """Make the directory and record it. Raises NameTaken, UsageError, StoreError; nothing is left then."""
+    ids.check_name(volume.name, "volume")
+    store.volumes.insert(volume)
+    try:
+        os.makedirs(volume.mountpoint, mode=0o755, exist_ok=True)
+    except OSError as error:
+        store.volumes.delete(volume.name)
+        raise store_error(error, volume.mountpoint) from error
+
+
+def remove(store: Store, name: str, *, force: bool = False) -> None:
+    """Forget a volume and delete its files. Raises NotThere, InUse.
+
+    `force` removes the containers that use it first, as podman-volume-rm(1).
+    """
+    volume = store.volumes.get(name)
+    if force:
+        _remove_users(store, name)
+    store.volumes.delete(volume.name)
+    directory = os.path.dirname(volume.mountpoint)
+    doomed = f"{store.paths.temporary}/removed-{secrets.token_hex(8)}"
+    try:
+        os.rename(directory, doomed)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{directory} can't be removed: {error.strerror}") from None
+    remove_tree(doomed)
+
+
+def prune(store: Store) -> list[str]:
+    """Remove every volume that no container uses; returns their names."""
+    removed = []
+    for volume in store.volumes.all():
+        if store.containers.using_volume(volume.name):
+            continue
+        try:
+            remove(store, volume.name)
+        except (InUse, NotThere):
+            continue
+        removed.append(volume.name)
+    return removed
+
+
+def fill(volume: Volume, tree: str, target: str) -> None:
+    """Copy what the image has at the mount's target into a fresh volume, as podman-run(1) -v says."""
+    directory = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = open_inside(directory, target, os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return
+    finally:
+        os.close(directory)
+    try:
+        source = os.readlink(f"/proc/self/fd/{found}")
+        if os.listdir(source):
+            rootfs.copy_tree(source, volume.mountpoint)
+    except OSError as error:
+        raise store_error(error, volume.mountpoint) from error
+    finally:
+        os.close(found)
+
+
+def _remove_users(store: Store, name: str) -> None:
+    from wpod.operations.remove import RemoveOptions
+    from wpod.operations.remove import remove as remove_container
+
+    for container_id in store.containers.using_volume(name):
+        remove_container(store, container_id, RemoveOptions(force=True))

@@ -1,0 +1,100 @@
+"""What the operations need of a backend; wasm and native each have one, chosen in `for_kind` only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from wpod.formats.launch_plan import Pair
+from wpod.formats.state_file import Kind
+from wpod.model.container import ContainerRecord, Observation, RootKind
+from wpod.model.id_map import IdMap
+from wpod.paths import ContainerPaths, StorePaths
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of one container. `foreground`: the keeper takes over this process and its streams."""
+
+    record: ContainerRecord
+    paths: ContainerPaths
+    store: StorePaths
+    foreground: bool
+
+
+@dataclass(frozen=True)
+class TreeSize:
+    """An unpacked image: bytes of its files and number of its entries."""
+
+    size_bytes: int
+    entries: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """How the keeper is started: its program, its environment, and the launch plan without `ready-fd`.
+
+    `prefix` stands before the program where something must wrap it (systemd-run for a cgroup).
+    """
+
+    program: str
+    pairs: tuple[Pair, ...]
+    environment: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """A way to execute containers. Every method raises WpodError subclasses only."""
+
+    def id_map(self) -> IdMap:
+        """The IDs for which this user's images must be unpacked."""
+
+    def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
+        """How a container of an image of this size gets its root here, by what the machine can do."""
+
+    def check(self, launch: Launch) -> None:
+        """Refuse what this machine can't give (CannotEnforce, MissingProgram), before anything is made."""
+
+    def prepare(self, launch: Launch) -> None:
+        """Make the backend's own files of a new container (generated etc files, the bundle's directory).
+
+        Called once; the directories of the root (rootfs, upper, work) are there. Undone as a whole.
+        """
+
+    def command(self, launch: Launch) -> Command:
+        """Everything for one start; may make what a start needs (cgroups). Called for each start."""
+
+    def send_signal(self, launch: Launch, observed: Observation, number: int) -> bool:
+        """Send a signal to the container's main process; False where it has ended."""
+
+    def release(self, launch: Launch) -> None:
+        """Give back what outlives the processes (runtime state, cgroups). What is gone already is done."""
+
+
+def for_kind(kind: Kind) -> Backend:
+    """The one place that knows which backend executes which kind."""
+    if kind is Kind.WASM:
+        from wpod.runtime.wasm.launch import WasmBackend
+
+        return WasmBackend()
+    from wpod.runtime.oci.launch import NativeBackend
+
+    return NativeBackend()
+
+
+def common_pairs(launch: Launch) -> list[Pair]:
+    """The launch plan's keys that the runner and the monitor share (docs/formats.md), but `ready-fd`."""
+    plan = launch.record.plan
+    pairs: list[Pair] = [
+        ("id", launch.record.container_id),
+        ("state", launch.paths.state),
+        ("terminal", "1" if launch.foreground else "0"),
+        ("stdin", "1" if launch.foreground and plan.interactive else "0"),
+    ]
+    if plan.log_driver != "none":
+        pairs.append(("log-directory", launch.paths.logs))
+        pairs.append(("log-max-bytes", str(plan.log_max_bytes)))
+    if plan.timeout_seconds:
+        pairs.append(("timeout-seconds", str(plan.timeout_seconds)))
+    return pairs

@@ -1,0 +1,153 @@
+"""WebAssembly containers: one process each, the runner, which confines itself (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from wpod import paths
+from wpod.errors import CannotEnforce
+from wpod.formats import launch_plan
+from wpod.formats.launch_plan import Pair
+from wpod.kernel import overlay, pidfd
+from wpod.model.container import ContainerPlan, MountPlan, Observation, RootKind
+from wpod.model.id_map import IdMap, IdRange
+from wpod.model.request import AotPolicy
+from wpod.runtime.backend import Command, Launch, TreeSize, common_pairs
+from wpod.runtime.modules import cache
+
+PAGE_BYTES = 64 * 1024
+# What the runner itself needs beside the guest's linear memory, so that memory.grow fails in the guest
+# before the kernel kills at the cgroup's limit.
+RUNNER_RESERVE_BYTES = 1024 * 1024
+# Up to here a private copy is cheaper than an overlay in a mount namespace (20 to 30 kB of kernel memory).
+_SMALL_TREE_BYTES = 1024 * 1024
+_SMALL_TREE_ENTRIES = 64
+_LEAST_MEMORY_BYTES = RUNNER_RESERVE_BYTES + PAGE_BYTES
+
+
+class WasmBackend:
+    """See `wpod.runtime.backend.Backend`."""
+
+    def id_map(self) -> IdMap:
+        if os.geteuid() == 0:
+            return IdMap()
+        return IdMap((IdRange(0, os.geteuid(), 1),), (IdRange(0, os.getegid(), 1),))
+
+    def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
+        if read_only:
+            return RootKind.READ_ONLY
+        if tree.size_bytes <= _SMALL_TREE_BYTES and tree.entries <= _SMALL_TREE_ENTRIES:
+            return RootKind.COPY
+        return RootKind.OVERLAY if overlay.native_works() else RootKind.COPY
+
+    def check(self, launch: Launch) -> None:
+        plan = launch.record.plan
+        if plan.privileged or plan.capabilities_added:
+            raise CannotEnforce(
+                "a wasm container has no capabilities: --privileged and --cap-add have no meaning for it",
+                hint="leave the flag out",
+            )
+        if plan.limits.memory_bytes and plan.limits.memory_bytes < _LEAST_MEMORY_BYTES:
+            raise CannotEnforce(f"--memory must be at least {_LEAST_MEMORY_BYTES} bytes for a wasm container")
+        if _needs_own_cgroup(plan):
+            from wpod.kernel import cgroup
+
+            cgroup.check(plan.limits)
+
+    def prepare(self, launch: Launch) -> None:
+        """Nothing: the runner makes what it needs in its own mount namespace."""
+
+    def command(self, launch: Launch) -> Command:
+        plan = launch.record.plan
+        prefix: tuple[str, ...] = ()
+        pairs = common_pairs(launch)
+        if plan.limits.needs_cgroup:
+            from wpod.kernel import cgroup
+
+            if _needs_own_cgroup(plan) or cgroup.can_enforce(plan.limits):
+                placement = cgroup.place(launch.record.container_id, plan.limits)
+                prefix = placement.prefix
+                pairs += [("cgroup", directory) for directory in placement.directories]
+        pairs += _module_pairs(launch)
+        pairs += _process_pairs(plan)
+        pairs += _root_pairs(launch)
+        pairs += _mount_pairs(plan.mounts)
+        return Command(paths.part("wpod-runner"), tuple(pairs), {}, prefix)
+
+    def send_signal(self, launch: Launch, observed: Observation, number: int) -> bool:
+        if observed.state is None:
+            return False
+        descriptor = pidfd.open_verified(observed.state.pid, observed.state.start_ticks)
+        if descriptor is None:
+            return False
+        try:
+            return pidfd.send(descriptor, signal.Signals(number))
+        finally:
+            os.close(descriptor)
+
+    def release(self, launch: Launch) -> None:
+        if launch.record.plan.limits.needs_cgroup:
+            from wpod.kernel import cgroup
+
+            cgroup.remove(launch.record.container_id)
+
+
+def _needs_own_cgroup(plan: ContainerPlan) -> bool:
+    """Memory is held by the engine and processes by the confinement; only CPU time needs a cgroup."""
+    return bool(plan.limits.cpu_quota_microseconds or plan.limits.cpu_shares)
+
+
+def _module_pairs(launch: Launch) -> list[Pair]:
+    module = launch.record.plan.module
+    assert module is not None, "a wasm plan without a module is a bug of plan/container"
+    pairs: list[Pair] = [("module", module.path), ("module-digest", module.digest), ("aot", module.aot.value)]
+    if module.aot is not AotPolicy.OFF:
+        cache_file = cache.cache_path(launch.store.aot, module.digest)
+        if os.path.exists(cache_file):
+            pairs.append(("aot-file", cache_file))
+    return pairs
+
+
+def _process_pairs(plan: ContainerPlan) -> list[Pair]:
+    pairs: list[Pair] = [("argument", argument) for argument in plan.arguments]
+    pairs += [("environment", setting) for setting in plan.environment]
+    pairs += [
+        ("workdir", plan.working_directory),
+        ("user-id", str(plan.user.user_id)),
+        ("group-id", str(plan.user.group_id)),
+    ]
+    pairs += [("supplementary-group", str(group)) for group in plan.user.supplementary]
+    if plan.limits.memory_bytes:
+        usable = (plan.limits.memory_bytes - RUNNER_RESERVE_BYTES) // PAGE_BYTES * PAGE_BYTES
+        pairs.append(("memory-max-bytes", str(usable)))
+    pairs += [("rlimit", f"{limit.name}:{limit.soft}:{limit.hard}") for limit in plan.limits.ulimits]
+    return pairs
+
+
+def _root_pairs(launch: Launch) -> list[Pair]:
+    plan, own = launch.record.plan, launch.paths
+    (lower,) = plan.root.lowers
+    if plan.root.kind is RootKind.READ_ONLY:
+        return [("root", "read-only"), ("root-path", lower)]
+    if plan.root.kind is RootKind.COPY:
+        return [("root", "copy"), ("root-path", own.rootfs)]
+    return [
+        ("root", "overlay"),
+        ("root-path", own.rootfs),
+        ("root-lower", lower),
+        ("root-upper", own.upper),
+        ("root-work", own.work),
+    ]
+
+
+def _mount_pairs(mounts: tuple[MountPlan, ...]) -> list[Pair]:
+    pairs: list[Pair] = []
+    for mount in mounts:
+        if mount.kind == "tmpfs":
+            pairs.append(("tmpfs", f"{mount.size_bytes}:{mount.target}"))
+        else:
+            pairs.append(
+                launch_plan.volume(mount.source, mount.target, read_only=mount.read_only, directory=mount.directory)
+            )
+    return pairs
