@@ -19,13 +19,14 @@ class Kind(enum.Enum):
 
     FLAG: bool (`--rm`, `--rm=false`, bundles as in `-dit`). VALUE: the last one given wins. LIST: each
     occurrence is one value, as it is (stringArray). COMMAS: each occurrence is split at commas, with
-    CSV quoting (stringSlice).
+    CSV quoting (stringSlice). OPTIONAL: a value only when attached (`--pull=never`); alone it is `true`.
     """
 
     FLAG = "flag"
     VALUE = "value"
     LIST = "list"
     COMMAS = "commas"
+    OPTIONAL = "optional"
 
 
 class Status(enum.Enum):
@@ -94,7 +95,8 @@ class Positional:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One command. `words` as typed (`("volume", "ls")`), `aliases` other ways to type it.
+    """One command. `words` as typed (`("volume", "ls")`), other ways to type it stand in the index
+    (`wpod.cli.verbs.INDEX`).
 
     `handler` is `MODULE:FUNCTION` with the contract of `wpod.commands.session.Handler`; the module is
     imported when the command line has been accepted. `stop_at_first_positional`: all after the first
@@ -106,7 +108,6 @@ class Verb:
     handler: str
     options: tuple[Option, ...] = ()
     positionals: tuple[Positional, ...] = ()
-    aliases: tuple[tuple[str, ...], ...] = ()
     stop_at_first_positional: bool = False
     hot: bool = False
     examples: tuple[str, ...] = ()

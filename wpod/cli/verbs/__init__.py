@@ -1,0 +1,100 @@
+"""Which commands there are and where each one's table is made.
+
+Only this index is loaded for every command line; the table of one verb is made when it is called for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+
+from wpod.cli.table import Completes, Kind, Option, Positional, Verb
+
+LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
+
+# Words as typed -> FUNCTION in wpod/cli/verbs/GROUP.py. The first way of typing a command is its name.
+INDEX: dict[str, dict[str, str]] = {
+    "container": {
+        "run": "run", "create": "create", "ps": "ps", "start": "start", "stop": "stop", "restart": "restart",
+        "kill": "kill", "rm": "rm", "wait": "wait", "logs": "logs", "inspect": "inspect", "exec": "exec_",
+        "container run": "run", "container create": "create", "container ps": "ps", "container ls": "ps",
+        "container list": "ps", "container start": "start", "container stop": "stop",
+        "container restart": "restart", "container kill": "kill", "container rm": "rm",
+        "container wait": "wait", "container logs": "logs", "container exec": "exec_",
+        "container inspect": "container_inspect", "container exists": "exists", "container prune": "prune",
+        "container cleanup": "cleanup",
+    },
+    "image": {
+        "images": "images", "pull": "pull", "push": "push", "rmi": "rmi", "tag": "tag", "untag": "untag",
+        "build": "build", "history": "history", "load": "load", "save": "save", "login": "login",
+        "logout": "logout",
+        "image ls": "images", "image list": "images", "image pull": "pull", "image push": "push",
+        "image rm": "rmi", "image tag": "tag", "image untag": "untag", "image build": "build",
+        "image history": "history", "image load": "load", "image save": "save",
+        "image inspect": "image_inspect", "image exists": "image_exists", "image prune": "image_prune",
+    },
+    "volume": {
+        "volume create": "create", "volume ls": "ls", "volume list": "ls", "volume inspect": "inspect",
+        "volume rm": "rm", "volume prune": "prune", "volume exists": "exists",
+    },
+    "system": {
+        "version": "version", "info": "info", "completion": "completion", "__complete": "complete",
+        "system info": "info", "system check": "check",
+    },
+    "network": {},
+}  # fmt: skip
+
+GROUPS = {
+    "container": "Containers",
+    "image": "Images",
+    "volume": "Named volumes",
+    "system": "wpod itself",
+}
+
+GLOBALS = (
+    Option(("root",), Kind.VALUE, "Directory of the store", metavar="DIR", completes=Completes.DIRECTORIES),
+    Option(("runtime",), Kind.VALUE, "OCI runtime for native containers (default crun)", metavar="PROGRAM",
+           completes=Completes.FILES),
+    Option(("log-level",), Kind.VALUE, "With debug, an unexpected failure shows its traceback",
+           metavar="LEVEL", default="warn", choices=LOG_LEVELS, completes=Completes.WORDS),
+)  # fmt: skip
+
+
+def table_of(words: str) -> Verb:
+    """The table of a command, by words as in INDEX. Raises KeyError."""
+    for group, verbs in INDEX.items():
+        if words in verbs:
+            made = getattr(importlib.import_module(f"wpod.cli.verbs.{group}"), verbs[words])()
+            assert isinstance(made, Verb)
+            return made
+    raise KeyError(words)
+
+
+def is_command(words: str) -> bool:
+    """Whether these words are a command."""
+    return any(words in verbs for verbs in INDEX.values())
+
+
+def all_verbs() -> Iterator[tuple[str, Verb]]:
+    """Every command once, with its group, in the order of the index; hidden ones (`__complete`) are left out."""
+    seen: set[tuple[str, str]] = set()
+    for group, verbs in INDEX.items():
+        for words, function in verbs.items():
+            if (group, function) not in seen and not words.startswith("__"):
+                seen.add((group, function))
+                yield group, table_of(words)
+
+
+def aliases(verb: Verb) -> tuple[str, ...]:
+    """The other ways to type a command."""
+    own = " ".join(verb.words)
+    for verbs in INDEX.values():
+        if own in verbs:
+            return tuple(words for words, function in verbs.items() if function == verbs[own] and words != own)
+    return ()
+
+
+def argument(name: str, minimum: int = 1, maximum: int | None = 1, completes: Completes = Completes.NOTHING,
+             unless: tuple[str, ...] = ()) -> Positional:  # fmt: skip
+    """Short for the tables."""
+    return Positional(name, minimum, maximum, completes, unless)

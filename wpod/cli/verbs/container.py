@@ -1,0 +1,299 @@
+"""The tables of what is done with containers."""
+
+from __future__ import annotations
+
+from wpod.cli import values
+from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
+from wpod.cli.verbs.container_options import (
+    ENTRY_STATUS,
+    STOP_SECONDS,
+    cidfiles,
+    filters,
+    latest,
+    running_options,
+)
+
+PS_SORT = ("command", "created", "id", "image", "names", "runningfor", "size", "status")
+WAIT_CONDITIONS = ("configured", "created", "exited", "initialized", "removing", "running", "stopped", "stopping",
+                   "unknown")  # fmt: skip
+INSPECT_TYPES = ("all", "container", "image", "volume")
+
+
+def run() -> Verb:
+    from wpod.cli.verbs.container_options import creating_options
+
+    return Verb(
+        ("run",),
+        "Create a container from an image and start it",
+        "wpod.commands.container.run:execute",
+        (
+            flag("detach d", "Run in the background and print the container's ID"),
+            flag("sig-proxy", "Signals to wpod go to the guest", note="always on: wpod becomes the container's process"),
+            Option(("detach-keys",), Kind.VALUE, "Only the empty value: there is nothing to detach from",
+                   parse=_no_detach_keys, metavar="KEYS", status=ENTRY_STATUS, note="only the empty value"),
+            *creating_options(),
+        ),
+        (Positional("IMAGE", 1, 1, Completes.IMAGES), Positional("ARGUMENT", 0, None)),
+        stop_at_first_positional=True,
+        hot=True,
+        examples=("wpod run --rm IMAGE", "wpod run -d --name web -v ./data:/data IMAGE serve", "wpod run -it IMAGE sh"),
+    )  # fmt: skip
+
+
+def create() -> Verb:
+    from wpod.cli.verbs.container_options import creating_options
+
+    return Verb(
+        ("create",),
+        "Create a container from an image without starting it",
+        "wpod.commands.container.create:execute",
+        creating_options(),
+        (Positional("IMAGE", 1, 1, Completes.IMAGES), Positional("ARGUMENT", 0, None)),
+        stop_at_first_positional=True,
+        hot=True,
+        examples=("wpod create --name web IMAGE", "wpod start web"),
+    )
+
+
+def ps() -> Verb:
+    return Verb(
+        ("ps",),
+        "List containers",
+        "wpod.commands.container.ps:execute",
+        (
+            flag("all a", "Those that don't run, too"),
+            filters(short=True),
+            Option(("format",), Kind.VALUE, "json, table, or a Go template over the columns", metavar="FORMAT"),
+            Option(("last", "n"), Kind.VALUE, "The N created last, running or not", values.whole, "N", "-1"),
+            latest("The one created last, running or not"),
+            flag("no-trunc", "Whole IDs and commands"),
+            flag("noheading", "No header line"),
+            flag("quiet q", "IDs alone"),
+            flag("size s", "How much each container wrote and how large its root is"),
+            Option(("sort",), Kind.VALUE, "Order of the rows", values.choice(*PS_SORT), "COLUMN", "created",
+                   choices=PS_SORT, completes=Completes.WORDS),
+            flag("sync", "Ask the kernel for every state", note="always so"),
+        ),
+        hot=True,
+        examples=("wpod ps -a", "wpod ps --filter status=exited --format '{{.Names}} {{.Status}}'"),
+    )  # fmt: skip
+
+
+def start() -> Verb:
+    return Verb(
+        ("start",),
+        "Start containers that were created or have ended",
+        "wpod.commands.container.start:execute",
+        (
+            flag("all", "All that don't run"),
+            flag("attach a", "Stay and show what the guest writes; the exit status is the guest's"),
+            filters(short=True),
+            flag("interactive i", "Give the guest this standard input (with --attach)"),
+            latest(),
+            flag("sig-proxy", "Signals to wpod go to the guest", note="always on with --attach"),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("all", "latest", "filter")),),
+        hot=True,
+        examples=("wpod start web", "wpod start -a web"),
+    )
+
+
+def stop() -> Verb:
+    return Verb(
+        ("stop",),
+        "Ask containers to end, and end them after a grace time",
+        "wpod.commands.container.stop:execute",
+        (
+            flag("all a", "All that run"),
+            cidfiles(),
+            filters(short=True),
+            flag("ignore i", "What isn't there is no error"),
+            latest(),
+            STOP_SECONDS,
+        ),
+        (Positional("CONTAINER", 1, None, Completes.RUNNING_CONTAINERS, ("all", "latest", "cidfile", "filter")),),
+        hot=True,
+        examples=("wpod stop web", "wpod stop -t 3 --all"),
+    )
+
+
+def restart() -> Verb:
+    return Verb(
+        ("restart",),
+        "Stop containers and start them again",
+        "wpod.commands.container.restart:execute",
+        (
+            flag("all a", "All containers"),
+            cidfiles(),
+            filters(short=True),
+            latest(),
+            flag("running", "Only those that run"),
+            STOP_SECONDS,
+        ),
+        (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("all", "latest", "cidfile", "filter", "running")),),
+        examples=("wpod restart web",),
+    )
+
+
+def kill() -> Verb:
+    return Verb(
+        ("kill",),
+        "Send a signal to containers",
+        "wpod.commands.container.kill:execute",
+        (
+            flag("all a", "All that run"),
+            cidfiles(),
+            latest(),
+            Option(("signal", "s"), Kind.VALUE, "Signal by name or number", values.signal_number, "SIGNAL", "9",
+                   completes=Completes.SIGNALS),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.RUNNING_CONTAINERS, ("all", "latest", "cidfile")),),
+        hot=True,
+        examples=("wpod kill web", "wpod kill -s HUP web"),
+    )  # fmt: skip
+
+
+def rm() -> Verb:
+    return Verb(
+        ("rm",),
+        "Remove containers",
+        "wpod.commands.container.rm:execute",
+        (
+            flag("all a", "All containers"),
+            cidfiles(),
+            filters(short=False),
+            flag("force f", "Running ones too; what isn't there is no error"),
+            flag("ignore i", "What isn't there is no error"),
+            latest(),
+            STOP_SECONDS,
+            flag("volumes v", "Their anonymous volumes too"),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("all", "latest", "cidfile", "filter")),),
+        hot=True,
+        examples=("wpod rm web", "wpod rm -f --all"),
+    )
+
+
+def wait() -> Verb:
+    return Verb(
+        ("wait",),
+        "Wait for containers to end and print their exit statuses",
+        "wpod.commands.container.wait:execute",
+        (
+            Option(("condition",), Kind.COMMAS, "Status to wait for (default stopped)",
+                   values.choice(*WAIT_CONDITIONS), "STATUS", choices=WAIT_CONDITIONS, completes=Completes.WORDS),
+            Option(("interval", "i"), Kind.VALUE, "Longest time between two looks", values.interval, "TIME", "250ms",
+                   ENTRY_STATUS, "an end is noticed at once"),
+            flag("ignore", "What isn't there counts as ended with -1"),
+            latest(),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("latest",)),),
+        hot=True,
+        examples=("wpod wait web",),
+    )  # fmt: skip
+
+
+def logs() -> Verb:
+    return Verb(
+        ("logs",),
+        "Show what containers wrote",
+        "wpod.commands.container.logs:execute",
+        (
+            flag("follow f", "Go on until the container ends"),
+            latest(),
+            flag("names n", "The container's name before each line"),
+            Option(("since",), Kind.VALUE, "From this time on: RFC 3339, Unix seconds, or 10m ago", metavar="TIME"),
+            Option(("until",), Kind.VALUE, "Up to this time", metavar="TIME"),
+            Option(("tail",), Kind.VALUE, "The last N lines; -1 is all", values.whole, "N", "-1"),
+            flag("timestamps t", "The time before each line"),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("latest",)),),
+        hot=True,
+        examples=("wpod logs -f web", "wpod logs --since 10m --tail 20 web"),
+    )
+
+
+def inspect() -> Verb:
+    return Verb(
+        ("inspect",),
+        "Show all about containers, images or volumes as JSON",
+        "wpod.commands.inspect:execute",
+        (
+            Option(("format", "f"), Kind.VALUE, "json, or a Go template", metavar="FORMAT", default="json"),
+            latest(),
+            flag("size s", "How much the container wrote and how large its root is"),
+            Option(("type", "t"), Kind.VALUE, "Look only among these", values.choice(*INSPECT_TYPES), "TYPE", "all",
+                   ENTRY_STATUS, "all, container, image or volume", Completes.WORDS, INSPECT_TYPES),
+        ),
+        (Positional("NAME", 1, None, Completes.CONTAINERS, ("latest",)),),
+        hot=True,
+        examples=("wpod inspect web", "wpod inspect -f '{{.State.ExitCode}}' web"),
+    )  # fmt: skip
+
+
+def container_inspect() -> Verb:
+    return Verb(
+        ("container", "inspect"),
+        "Show all about containers as JSON",
+        "wpod.commands.inspect:execute_container",
+        (
+            Option(("format", "f"), Kind.VALUE, "json, or a Go template", metavar="FORMAT", default="json"),
+            latest(),
+            flag("size s", "How much the container wrote and how large its root is"),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("latest",)),),
+    )
+
+
+def exec_() -> Verb:
+    return Verb(
+        ("exec",),
+        "Run a program in a running native container",
+        "wpod.commands.container.exec:execute",
+        (*running_options(), latest(), flag("privileged", "With all capabilities")),
+        (Positional("CONTAINER", 1, 1, Completes.RUNNING_CONTAINERS, ("latest",)), Positional("ARGUMENT", 0, None)),
+        stop_at_first_positional=True,
+        hot=True,
+        examples=("wpod exec web ls /", "wpod exec -it web sh"),
+        status=ENTRY_STATUS,
+        note="native containers only, and not detached",
+    )
+
+
+def exists() -> Verb:
+    return Verb(
+        ("container", "exists"),
+        "Tell by the exit status whether a container is there (0 yes, 1 no)",
+        "wpod.commands.container.exists:execute",
+        (),
+        (Positional("CONTAINER", 1, 1, Completes.CONTAINERS),),
+    )
+
+
+def prune() -> Verb:
+    return Verb(
+        ("container", "prune"),
+        "Remove all containers that don't run",
+        "wpod.commands.container.prune:execute",
+        (filters(short=False), flag("force f", "Don't ask")),
+    )
+
+
+def cleanup() -> Verb:
+    return Verb(
+        ("container", "cleanup"),
+        "Give back what an ended container still holds",
+        "wpod.commands.container.cleanup:execute",
+        (
+            flag("all a", "All that have ended"),
+            latest(),
+            flag("rm", "Remove the container afterwards"),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("all", "latest")),),
+    )
+
+
+def _no_detach_keys(text: str) -> str:
+    if text:
+        raise ValueError("must be empty: a foreground container can't be detached from")
+    return text
