@@ -158,15 +158,14 @@ def security_option(text: str) -> tuple[str, str]:
     raise ValueError("must be no-new-privileges or seccomp=unconfined or seccomp=FILE")
 
 
-def log_option(text: str) -> tuple[str, str]:
-    """`max-size=SIZE` so far."""
+def log_option(text: str) -> int:
+    """`max-size=SIZE` so far: bytes at which the log is rotated."""
     key, equals, value = text.partition("=")
     if key in ("path", "tag", "label", "size"):
         raise NotSupportedYet(f"--log-opt {key}")
     if key != "max-size" or not equals:
         raise ValueError("must be max-size=SIZE")
-    values.size(value)
-    return key, value
+    return values.size(value)
 
 
 def log_driver(text: str) -> str:
@@ -205,11 +204,14 @@ def _mount(kind: MountKind, source: str, target: str, words: list[str]) -> Mount
         raise ValueError("must not hold a NUL character")
     if os.path.normpath(target) in ("/", "//"):
         raise ValueError("has / as its target")
-    allowed = _MOUNT_WORDS + {
-        MountKind.BIND: _PROPAGATION + _BIND_WORDS + _LABEL_WORDS,
-        MountKind.VOLUME: _PROPAGATION + _VOLUME_WORDS + _LABEL_WORDS,
-        MountKind.TMPFS: (*_PROPAGATION, "notmpcopyup", "tmpcopyup"),
-    }[kind]
+    allowed = (
+        _MOUNT_WORDS
+        + {
+            MountKind.BIND: _PROPAGATION + _BIND_WORDS + _LABEL_WORDS,
+            MountKind.VOLUME: _PROPAGATION + _VOLUME_WORDS + _LABEL_WORDS,
+            MountKind.TMPFS: (*_PROPAGATION, "notmpcopyup", "tmpcopyup"),
+        }[kind]
+    )
     read_only, size_bytes, mode = False, 0, None
     options: list[str] = []
     for word in words:

@@ -108,8 +108,7 @@ FLAGS: dict[str, str] = {
     "logs": "color f/follow l/latest n/names since= tail= t/timestamps until=",
     "machine info": "f/format=",
     "machine init": (
-        "cpus= disk-size= ignition-path= image-path= m/memory= now rootful timezone= username= v/volume= "
-        "volume-driver="
+        "cpus= disk-size= ignition-path= image-path= m/memory= now rootful timezone= username= v/volume= volume-driver="
     ),
     "machine inspect": "format=",
     "machine list": "format= noheading q/quiet",
@@ -174,8 +173,7 @@ FLAGS: dict[str, str] = {
         "w/watch="
     ),
     "pull": (
-        "a/all-tags arch= authfile= cert-dir= creds= disable-content-trust os= platform= q/quiet tls-verify "
-        "variant="
+        "a/all-tags arch= authfile= cert-dir= creds= disable-content-trust os= platform= q/quiet tls-verify variant="
     ),
     "push": (
         "authfile= cert-dir= compress compression-format= creds= digestfile= disable-content-trust f/format= "
@@ -312,13 +310,24 @@ GROUPS = (
 
 def takes_value(command: str, name: str) -> bool | None:
     """Whether podman's flag (`name` or `x`, without dashes) takes a value; None where it has no such flag."""
-    flags = FLAGS.get(SAME.get(command, command), "").split() + FLAGS[""].split()
-    for flag in flags:
+    for flag in _flags(command):
         if name in flag.rstrip("=").split("/"):
             return flag.endswith("=")
     return None
 
 
+def long_name(command: str, letter: str) -> str:
+    """The long name of podman's flag -x; empty where it has none."""
+    for flag in _flags(command):
+        if flag.startswith(f"{letter}/"):
+            return flag[2:].rstrip("=")
+    return ""
+
+
 def has_command(command: str) -> bool:
     """Whether podman has this command or group of commands."""
     return command in FLAGS or command in SAME or command in GROUPS
+
+
+def _flags(command: str) -> list[str]:
+    return FLAGS.get(SAME.get(command, command), "").split() + FLAGS[""].split()

@@ -63,6 +63,12 @@ class Session:
             self._store = open_store(self.root or None)
         return self._store
 
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.database.close()
+            self._store = None
+
     def for_each(
         self,
         arguments: Sequence[str],

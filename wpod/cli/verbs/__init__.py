@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 
-from wpod.cli.table import Completes, Kind, Option, Positional, Verb
+from wpod.cli.table import Completes, Kind, Option, Verb
+from wpod.cli.values import choice
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 
@@ -56,7 +57,7 @@ GLOBALS = (
     Option(("runtime",), Kind.VALUE, "OCI runtime for native containers (default crun)", metavar="PROGRAM",
            completes=Completes.FILES),
     Option(("log-level",), Kind.VALUE, "With debug, an unexpected failure shows its traceback",
-           metavar="LEVEL", default="warn", choices=LOG_LEVELS, completes=Completes.WORDS),
+           parse=choice(*LOG_LEVELS), metavar="LEVEL", default="warn", choices=LOG_LEVELS, completes=Completes.WORDS),
 )  # fmt: skip
 
 
@@ -73,6 +74,11 @@ def table_of(words: str) -> Verb:
 def is_command(words: str) -> bool:
     """Whether these words are a command."""
     return any(words in verbs for verbs in INDEX.values())
+
+
+def is_group(words: str) -> bool:
+    """Whether longer commands begin with these words."""
+    return any(known.startswith(f"{words} ") for verbs in INDEX.values() for known in verbs)
 
 
 def all_verbs() -> Iterator[tuple[str, Verb]]:
@@ -92,9 +98,3 @@ def aliases(verb: Verb) -> tuple[str, ...]:
         if own in verbs:
             return tuple(words for words, function in verbs.items() if function == verbs[own] and words != own)
     return ()
-
-
-def argument(name: str, minimum: int = 1, maximum: int | None = 1, completes: Completes = Completes.NOTHING,
-             unless: tuple[str, ...] = ()) -> Positional:  # fmt: skip
-    """Short for the tables."""
-    return Positional(name, minimum, maximum, completes, unless)

@@ -1,0 +1,167 @@
+"""The small parser: from argv to an accepted command line with nothing but the table of one command.
+
+Theory of operation. pflag's grammar: long options with `=` or the next word, short ones in bundles
+(`-dit`, `-efoo`, `-e=foo`), flags with an attached truth value (`--rm=false`), `--`, and for `run`,
+`create` and `exec` everything after the first argument is the guest's. It serves the commands that the
+table calls hot; `typer_app` serves the rest from the same table. tests/cli/command_lines.txt is run
+through both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wpod.cli import accept, verbs
+from wpod.cli.accept import Given, Invocation
+from wpod.cli.table import Kind, Option, Verb
+
+
+class HelpWanted(Exception):
+    """--help stood on the command line; `words` is the command or group, "" for wpod itself."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
+class VersionWanted(Exception):
+    """--version stood before any command."""
+
+
+class Line:
+    """A command line cut at its command. `verb` None: the words aren't a command (a group, nothing, help)."""
+
+    __slots__ = ("given", "rest", "words")
+
+    def __init__(self, words: str, given: Given, rest: list[str]) -> None:
+        self.words = words
+        self.given = given
+        self.rest = rest
+
+
+def split(argv: Sequence[str]) -> Line:
+    """Find the command's words; global options before and between them are taken.
+
+    Raises UsageError, HelpWanted, VersionWanted.
+    """
+    given: Given = {}
+    words = ""
+    rest = list(argv)
+    while True:
+        token = rest.pop(0) if rest else None
+        if token is None or token == "--":
+            raise accept.missing_command(words)
+        if token.startswith("-") and token != "-":
+            _global_option(token, rest, given, words)
+            continue
+        if words in ("", "help") and token == "help":
+            raise HelpWanted(" ".join(word for word in rest if not word.startswith("-")))
+        words = f"{words} {token}" if words else token
+        if verbs.is_command(words):
+            return Line(words, given, rest)
+        if not verbs.is_group(words):
+            raise accept.unknown_command(words)
+
+
+def parse(argv: Sequence[str]) -> Invocation:
+    """The accepted command line. Raises UsageError, HelpWanted, VersionWanted."""
+    line = split(argv)
+    return parse_verb(verbs.table_of(line.words), line)
+
+
+def parse_verb(verb: Verb, line: Line) -> Invocation:
+    """What stands after the command's words. Raises UsageError, HelpWanted."""
+    reader = _Reader(verb, line)
+    reader.read()
+    if reader.help:
+        raise HelpWanted(line.words)
+    return accept.finish(verb, line.words, line.given, reader.arguments)
+
+
+class _Reader:
+    """One pass over the words after the command."""
+
+    def __init__(self, verb: Verb, line: Line) -> None:
+        self.verb = verb
+        self.words = line.words
+        self.given = line.given
+        self.longs, self.shorts = accept.option_maps(verb)
+        self.rest = line.rest
+        self.position = 0
+        self.arguments: list[str] = []
+        self.help = False
+
+    def read(self) -> None:
+        while self.position < len(self.rest):
+            token = self._next()
+            if token == "--":
+                break
+            if token.startswith("--"):
+                self._long(token)
+            elif token.startswith("-") and token != "-":
+                self._bundle(token)
+            else:
+                self.arguments.append(token)
+                if self.verb.stop_at_first_positional:
+                    break
+        self.arguments += self.rest[self.position :]
+
+    def _next(self) -> str:
+        token = self.rest[self.position]
+        self.position += 1
+        return token
+
+    def _long(self, token: str) -> None:
+        name, equals, text = token[2:].partition("=")
+        option = self.longs.get(name)
+        if option is None:
+            if name == "help":
+                self.help = True
+                return
+            raise accept.unknown_long(name, self.verb, self.words)
+        if not equals:
+            text = self._value(option, name)
+        accept.take(self.given, option, text, self.words)
+
+    def _bundle(self, token: str) -> None:
+        letters = token[1:]
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            option = self.shorts.get(letter)
+            if option is None:
+                if letter == "h":
+                    self.help = True
+                    return
+                raise accept.unknown_short(letter, token, self.verb, self.words)
+            attached = letters[1:] if letters.startswith("=") and len(letters) > 1 else ""
+            if attached:
+                letters = ""
+            elif option.kind is not Kind.FLAG and letters:
+                attached, letters = letters, ""
+            text = attached or self._value(option, letter, token)
+            accept.take(self.given, option, text, self.words)
+
+    def _value(self, option: Option, name: str, bundle: str = "") -> str:
+        if option.kind in (Kind.FLAG, Kind.OPTIONAL):
+            return "true"
+        if self.position == len(self.rest):
+            raise accept.needs_value(name, self.words, bundle)
+        return self._next()
+
+
+def _global_option(token: str, rest: list[str], given: Given, words: str) -> None:
+    if token in ("--help", "-h"):
+        raise HelpWanted(words)
+    if token in ("--version", "-v") and not words:
+        raise VersionWanted
+    if not token.startswith("--"):
+        raise accept.unknown_short(token[1], token, None, words)
+    name, equals, text = token[2:].partition("=")
+    option = next((known for known in verbs.GLOBALS if known.key == name), None)
+    if option is None:
+        raise accept.unknown_long(name, None, words)
+    if not equals:
+        if not rest:
+            raise accept.needs_value(name, words)
+        text = rest.pop(0)
+    accept.take(given, option, text, words)
