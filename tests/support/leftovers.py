@@ -1,0 +1,107 @@
+"""What a test must not leave behind: processes, mounts, cgroups and temporary files of its store.
+
+Several tests run at the same time, so nothing is compared before and after; everything is told by the
+path of the store or by the container's ID.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+_OWN_FILES = ("maps", "mountinfo", "cmdline")
+
+
+def processes_of(store: Path) -> dict[int, str]:
+    """Processes that name the store in their mappings, mounts, arguments or open files, with their command."""
+    needle = os.fsencode(store)
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _uses(entry, needle):
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
+def _uses(process: Path, needle: bytes) -> bool:
+    own_mounts = _link(process / "ns/mnt") != _link(Path("/proc/self/ns/mnt"))
+    for name in _OWN_FILES:
+        if name == "mountinfo" and not own_mounts:
+            continue
+        with contextlib.suppress(OSError):
+            if needle in (process / name).read_bytes():
+                return True
+    with contextlib.suppress(OSError):
+        return any(needle in os.fsencode(_link(opened)) for opened in (process / "fd").iterdir())
+    return False
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def mounts_of(store: Path) -> list[str]:
+    """Mount points in this mount namespace that lie in the store or are made of it."""
+    text = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    return [line.split()[4] for line in text.splitlines() if str(store) in line]
+
+
+def cgroups_of(containers: Iterable[str]) -> list[str]:
+    """Cgroup directories that carry the ID of one of these containers."""
+    wanted = set(containers)
+    return [
+        os.path.join(parent, name)
+        for parent, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if any(container in name for container in wanted)
+    ]
+
+
+def containers_of(store: Path) -> list[Path]:
+    """Directories of containers. The database isn't opened: as root that could leave root's files in a user's store."""
+    directory = store / "containers"
+    return list(directory.iterdir()) if directory.is_dir() else []
+
+
+def files_of(store: Path, scratch: Path) -> list[str]:
+    """Staged files in the store, directories of containers, and anything in TMPDIR."""
+    staged = [path for place in (store / "tmp", scratch / "tmp") if place.is_dir() for path in place.iterdir()]
+    return [str(path) for path in (*staged, *containers_of(store))]
+
+
+def find(store: Path, scratch: Path, containers: Iterable[str]) -> list[str]:
+    """Everything left, in words; empty where the test was clean."""
+    return (
+        [f"process {pid}: {command}" for pid, command in processes_of(store).items()]
+        + [f"mount {point}" for point in mounts_of(store)]
+        + [f"cgroup {path}" for path in cgroups_of(containers)]
+        + [f"file {path}" for path in files_of(store, scratch)]
+    )
+
+
+def end(store: Path) -> None:
+    """Kill what is left on a store and unmount it, so that one failed test doesn't spoil the next."""
+    for pid in processes_of(store):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    for point in reversed(mounts_of(store)):
+        os.system(f"umount -l '{point}' 2>/dev/null")
+
+
+def tree(path: Path) -> dict[str, tuple[int, int, int]]:
+    """Mode, size and change time (ns) of every file below a directory: whether anything was written there."""
+    seen: dict[str, tuple[int, int, int]] = {}
+    for parent, directories, files in os.walk(path):
+        for name in (*directories, *files):
+            full = os.path.join(parent, name)
+            found = os.lstat(full)
+            size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+            seen[os.path.relpath(full, path)] = (found.st_mode, size, found.st_mtime_ns)
+    return seen
