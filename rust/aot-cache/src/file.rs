@@ -85,6 +85,7 @@ pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
         content_digest: Sha256::digest(&image.content).into(),
     };
     let directory = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_string_lossy();
     let temporary = directory.join(format!(".{name}.{}", process::id()));
     let written = write_whole(&temporary, &header.encode(), &image.content)

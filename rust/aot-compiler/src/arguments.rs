@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: wpod-aot-compiler --module FILE --digest sha256:HEX --output FILE [--optimization 0-3] \
-                     [--niced] | --identity";
+                     [--note FILE] [--lock DESCRIPTOR] [--niced] | --identity";
 
 /// What to do.
 pub enum Command {
@@ -21,6 +21,8 @@ pub struct Arguments {
     pub output: PathBuf,
     /// LLVM's level; None: by the module's size.
     pub optimization: Option<u32>,
+    /// Where to write why the module cannot be compiled; removed when it has been.
+    pub note: Option<PathBuf>,
     /// Give way to everything else on the machine.
     pub niced: bool,
 }
@@ -30,7 +32,8 @@ pub struct Arguments {
 /// # Errors
 /// One line that names the wrong argument.
 pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, String> {
-    let (mut module, mut digest, mut output, mut optimization, mut niced) = (None, None, None, None, false);
+    let (mut module, mut digest, mut output) = (None, None, None);
+    let (mut optimization, mut note, mut niced) = (None, None, false);
     while let Some(word) = words.next() {
         let name = word.to_str().unwrap_or_default().to_owned();
         let mut value = || words.next().ok_or_else(|| format!("{name} needs a value; {USAGE}"));
@@ -38,6 +41,9 @@ pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Strin
             "--identity" => return Ok(Command::Identity),
             "--niced" => niced = true,
             "--module" => module = Some(PathBuf::from(value()?)),
+            "--note" => note = Some(PathBuf::from(value()?)),
+            // Held open, and thereby locked, until this process ends; there is nothing else to do with it.
+            "--lock" => drop(value()?),
             "--output" => output = Some(PathBuf::from(value()?)),
             "--digest" => {
                 let text = value()?;
@@ -55,7 +61,7 @@ pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Strin
     }
     match (module, digest, output) {
         (Some(module), Some(digest), Some(output)) => {
-            Ok(Command::Compile(Arguments { module, digest, output, optimization, niced }))
+            Ok(Command::Compile(Arguments { module, digest, output, optimization, note, niced }))
         }
         _ => Err(USAGE.to_owned()),
     }

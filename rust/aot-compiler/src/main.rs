@@ -56,10 +56,14 @@ impl Failure {
 fn main() -> ExitCode {
     let done = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(Command::Identity) => {
-            println!("{}", aot_cache::engine_build().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+            println!("{}", identity());
             Ok(())
         }
-        Ok(Command::Compile(arguments)) => compile(&arguments),
+        Ok(Command::Compile(arguments)) => {
+            let done = compile(&arguments);
+            leave_note(&arguments, &done);
+            done
+        }
         Err(message) => Err(Failure::Usage(message)),
     };
     match done {
@@ -68,6 +72,24 @@ fn main() -> ExitCode {
             eprintln!("error: {}", failure.message());
             ExitCode::from(failure.status())
         }
+    }
+}
+
+fn identity() -> String {
+    aot_cache::engine_build().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Tells later starts that trying again is useless: build id, a count that no longer matters, reason. What has
+/// to do with files and not with the module is worth another try and leaves the note as it was.
+fn leave_note(arguments: &Arguments, done: &Result<(), Failure>) {
+    let Some(note) = &arguments.note else { return };
+    let written = match done {
+        Ok(()) => fs::remove_file(note),
+        Err(Failure::File(_) | Failure::Usage(_)) => Ok(()),
+        Err(failure) => fs::write(note, format!("{}\n1\n{}", identity(), failure.message())),
+    };
+    if let Err(error) = written {
+        eprintln!("warning: {}: {error}", note.display());
     }
 }
 
