@@ -15,7 +15,10 @@ use crate::Runtime;
 
 /// A host function as the engine calls it: the arguments in order, one 64-bit cell each; the result goes into
 /// the first cell.
-pub type RawFunction = unsafe extern "C" fn(sys::wasm_exec_env_t, *mut u64);
+pub type RawFunction = unsafe extern "C" fn(ExecEnv, *mut u64);
+
+/// The engine's side of a thread that runs guest code.
+pub type ExecEnv = sys::wasm_exec_env_t;
 
 /// One host function to register.
 pub struct HostFunction {

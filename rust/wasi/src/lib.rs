@@ -1,1 +1,39 @@
-//! x
+//! WASI preview 1 (`wasi_snapshot_preview1`, and `wasi_unstable` before it), complete, on Linux.
+//!
+//! # Theory of operation
+//! A [`Context`] is what one guest may touch: arguments, environment and a table of descriptors. It is made
+//! after the module has been instantiated and handed to the instance; the host functions (`register`) are the
+//! same for every instance and find the context of their caller.
+//!
+//! * A guest's descriptor number is an index into the table, never a descriptor of the host. New ones take the
+//!   lowest free number, as POSIX has it.
+//! * Every path goes through `openat2` with `RESOLVE_IN_ROOT` (the container's root, whose absolute symbolic
+//!   links mean the root) or `RESOLVE_BENEATH` (volumes), so that the kernel itself keeps the walk inside, also
+//!   while another process swaps directories for links. What changes a directory opens the parent that way and
+//!   names only the last component, without a trailing slash: a slash would make the kernel follow a link there.
+//! * A read-only directory loses its rights to write, and each writing call refuses it once more.
+//! * Every address of the guest is checked against its memory before it is used, and no request makes the host
+//!   allocate more than a few kilobytes: long transfers are cut short, which the guest's library expects.
+//! * Standard output and error are [`Sink`]s, objects like any other: the guest may close and renumber them.
+
+mod abi;
+mod clock;
+mod context;
+mod descriptor;
+mod directory;
+mod file;
+mod input_output;
+mod path;
+mod poll;
+mod process;
+mod register;
+mod resolve;
+mod socket;
+mod status;
+mod table;
+
+pub use abi::Errno;
+pub use context::{Context, ContextBuilder, ExitRequest};
+pub use descriptor::Sink;
+pub use register::register;
+pub use resolve::{Access, RootDirectory};

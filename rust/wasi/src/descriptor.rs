@@ -1,0 +1,170 @@
+//! What a guest's descriptor stands for.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use crate::abi::{filetype, rights, Errno, Result};
+use crate::resolve::Directory;
+
+/// Where standard output or error goes.
+pub trait Sink: Send {
+    /// Takes bytes and says how many it took; at least one of a non-empty slice, unless it fails.
+    fn write(&mut self, bytes: &[u8]) -> std::result::Result<usize, Errno>;
+
+    /// The terminal behind it, if there is one: the guest may then treat it as one.
+    fn terminal(&self) -> Option<RawFd>;
+}
+
+/// The thing behind a descriptor.
+pub(crate) enum Object {
+    /// A regular file, or another thing that was opened by path.
+    File { file: OwnedFd, kind: u8 },
+    /// A directory; with a name where it was there from the start.
+    Directory {
+        directory: Directory,
+        preopen_name: Option<Vec<u8>>,
+    },
+    /// Standard input.
+    Input(OwnedFd),
+    /// Standard output or error.
+    Output(Box<dyn Sink>),
+    /// A connected socket.
+    Socket { socket: OwnedFd, kind: u8 },
+    /// A socket that accepts; there from the start.
+    Listener(OwnedFd),
+}
+
+/// A descriptor of the host for the time of one call.
+pub(crate) enum Handle {
+    Borrowed(RawFd),
+    Opened(OwnedFd),
+}
+
+impl Handle {
+    pub fn raw(&self) -> RawFd {
+        match self {
+            Handle::Borrowed(raw) => *raw,
+            Handle::Opened(file) => file.as_raw_fd(),
+        }
+    }
+}
+
+/// An entry of the table.
+pub(crate) struct Descriptor {
+    pub object: Object,
+    /// What may be done with it.
+    pub rights: u64,
+    /// What may be done with what is opened through it.
+    pub inheriting: u64,
+}
+
+impl Descriptor {
+    pub fn preopen(directory: Directory, name: Vec<u8>) -> Descriptor {
+        let taken = if directory.is_writable() {
+            0
+        } else {
+            rights::WRITING
+        };
+        Descriptor {
+            object: Object::Directory {
+                directory,
+                preopen_name: Some(name),
+            },
+            rights: rights::DIRECTORY & !taken,
+            inheriting: (rights::DIRECTORY | rights::FILE) & !taken,
+        }
+    }
+
+    pub fn input(file: OwnedFd) -> Descriptor {
+        Descriptor {
+            object: Object::Input(file),
+            rights: rights::STREAM & !rights::FD_WRITE,
+            inheriting: 0,
+        }
+    }
+
+    pub fn output(sink: Box<dyn Sink>) -> Descriptor {
+        Descriptor {
+            object: Object::Output(sink),
+            rights: rights::STREAM & !rights::FD_READ,
+            inheriting: 0,
+        }
+    }
+
+    pub fn listener(socket: OwnedFd) -> Descriptor {
+        Descriptor {
+            object: Object::Listener(socket),
+            rights: rights::LISTENER,
+            inheriting: rights::SOCKET,
+        }
+    }
+
+    pub fn socket(socket: OwnedFd, granted: u64) -> Descriptor {
+        let kind = filetype::SOCKET_STREAM;
+        Descriptor {
+            object: Object::Socket { socket, kind },
+            rights: rights::SOCKET & granted,
+            inheriting: 0,
+        }
+    }
+
+    /// The host's descriptor of a file, a stream or a socket. `None` for a sink without a terminal and for a
+    /// directory.
+    pub fn stream(&self) -> Option<RawFd> {
+        match &self.object {
+            Object::File { file, .. } | Object::Input(file) => Some(file.as_raw_fd()),
+            Object::Socket { socket, .. } | Object::Listener(socket) => Some(socket.as_raw_fd()),
+            Object::Output(sink) => sink.terminal(),
+            Object::Directory { .. } => None,
+        }
+    }
+
+    /// The host's descriptor for calls about the file as such; a directory is opened for the call.
+    pub fn host(&self) -> Result<Handle> {
+        match &self.object {
+            Object::Output(_) => Err(Errno::INVAL),
+            Object::Directory { directory, .. } => directory.open_self(libc::O_RDONLY).map(Handle::Opened),
+            _ => self.stream().map(Handle::Borrowed).ok_or(Errno::BADF),
+        }
+    }
+
+    /// The directory, for calls with a path.
+    pub fn directory(&self) -> Result<&Directory> {
+        match &self.object {
+            Object::Directory { directory, .. } => Ok(directory),
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+
+    /// The kind that `fd_fdstat_get` tells.
+    pub fn kind(&self) -> u8 {
+        match &self.object {
+            Object::File { kind, .. } | Object::Socket { kind, .. } => *kind,
+            Object::Directory { .. } => filetype::DIRECTORY,
+            Object::Listener(_) => filetype::SOCKET_STREAM,
+            Object::Output(sink) if sink.terminal().is_some() => filetype::CHARACTER_DEVICE,
+            Object::Output(_) => filetype::UNKNOWN,
+            Object::Input(file) => input_kind(file.as_raw_fd()),
+        }
+    }
+
+    /// Refuses a call that needs a right that this descriptor lacks.
+    pub fn require(&self, needed: u64) -> Result {
+        if self.rights & needed == needed {
+            Ok(())
+        } else {
+            Err(Errno::NOTCAPABLE)
+        }
+    }
+}
+
+/// A guest takes what is a character device for a terminal, so only a terminal is told as one.
+fn input_kind(file: RawFd) -> u8 {
+    // SAFETY: a plain query on an open descriptor.
+    if unsafe { libc::isatty(file) } == 1 {
+        return filetype::CHARACTER_DEVICE;
+    }
+    match crate::status::host_status(file).map(|status| filetype::of_mode(status.st_mode)) {
+        Ok(filetype::CHARACTER_DEVICE) | Err(_) => filetype::UNKNOWN,
+        Ok(kind) => kind,
+    }
+}

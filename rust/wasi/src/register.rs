@@ -1,0 +1,139 @@
+//! The table of host functions: names, signatures, and the way from the engine's call to ours.
+
+use wamr::host::{self, Caller, HostFunction};
+use wamr::{GuestMemory, InitError, Runtime};
+
+use crate::abi::{Errno, Result, Version};
+use crate::context::Context;
+use crate::{clock, directory, file, input_output, path, poll, process, socket, status};
+
+/// The arguments of a call; none has more than nine.
+type Arguments = [u64; 9];
+
+/// One host function of this crate.
+type Function = fn(&mut Context, &mut GuestMemory<'_>, &Arguments) -> Result;
+
+/// Parameters of a signature: the letters between its parentheses.
+const fn parameters(signature: &[u8]) -> usize {
+    let mut count = 0;
+    while signature[count + 1] != b')' {
+        count += 1;
+    }
+    count
+}
+
+fn run(caller: &mut Caller<'_>, signature: &[u8], function: Function) -> Result {
+    let mut arguments = [0u64; 9];
+    for (index, letter) in signature[1..=parameters(signature)].iter().enumerate() {
+        arguments[index] = if *letter == b'I' {
+            caller.u64(index)
+        } else {
+            u64::from(caller.u32(index))
+        };
+    }
+    let Some((mut memory, context)) = caller.parts::<Context>() else {
+        return Err(Errno::NOSYS);
+    };
+    context.observe_memory(memory.length_bytes());
+    let result = function(context, &mut memory, &arguments);
+    if context.exit.is_some() {
+        // Unwinds the guest; who called it finds the request in the context.
+        caller.trap("the guest has ended");
+    }
+    result
+}
+
+macro_rules! table {
+    ($($name:literal $signature:literal $function:expr;)*) => {
+        vec![$({
+            unsafe extern "C" fn entry(exec_env: wamr::host::ExecEnv, arguments: *mut u64) {
+                const COUNT: usize = parameters($signature.to_bytes());
+                // SAFETY: called by the engine only, for the signature that stands beside this function.
+                let mut caller = unsafe { Caller::new(exec_env, arguments, COUNT) };
+                let result = run(&mut caller, $signature.to_bytes(), $function);
+                if $signature.to_bytes().ends_with(b"i") {
+                    caller.set_result(u32::from(result.err().unwrap_or(Errno::SUCCESS).0));
+                }
+            }
+            HostFunction { name: $name, signature: $signature, function: entry }
+        }),*]
+    };
+}
+
+/// Makes WASI known to the engine; once per process, before modules are loaded.
+pub fn register(runtime: Runtime) -> std::result::Result<(), InitError> {
+    let mut preview1 = common();
+    preview1.extend(preview1_only());
+    host::register(runtime, c"wasi_snapshot_preview1", &preview1)?;
+    let mut unstable = common();
+    unstable.extend(unstable_only());
+    host::register(runtime, c"wasi_unstable", &unstable)
+}
+
+/// Functions that are the same under both names.
+fn common() -> Vec<HostFunction> {
+    table! {
+        c"args_get" c"(ii)i" process::args_get;
+        c"args_sizes_get" c"(ii)i" process::args_sizes_get;
+        c"environ_get" c"(ii)i" process::environ_get;
+        c"environ_sizes_get" c"(ii)i" process::environ_sizes_get;
+        c"clock_res_get" c"(ii)i" clock::clock_res_get;
+        c"clock_time_get" c"(iIi)i" clock::clock_time_get;
+        c"fd_advise" c"(iIIi)i" file::fd_advise;
+        c"fd_allocate" c"(iII)i" file::fd_allocate;
+        c"fd_close" c"(i)i" file::fd_close;
+        c"fd_datasync" c"(i)i" file::fd_datasync;
+        c"fd_fdstat_get" c"(ii)i" file::fd_fdstat_get;
+        c"fd_fdstat_set_flags" c"(ii)i" file::fd_fdstat_set_flags;
+        c"fd_fdstat_set_rights" c"(iII)i" file::fd_fdstat_set_rights;
+        c"fd_filestat_set_size" c"(iI)i" status::fd_filestat_set_size;
+        c"fd_filestat_set_times" c"(iIIi)i" status::fd_filestat_set_times;
+        c"fd_pread" c"(iiiIi)i" input_output::fd_pread;
+        c"fd_prestat_get" c"(ii)i" file::fd_prestat_get;
+        c"fd_prestat_dir_name" c"(iii)i" file::fd_prestat_dir_name;
+        c"fd_pwrite" c"(iiiIi)i" input_output::fd_pwrite;
+        c"fd_read" c"(iiii)i" input_output::fd_read;
+        c"fd_readdir" c"(iiiIi)i" directory::fd_readdir;
+        c"fd_renumber" c"(ii)i" file::fd_renumber;
+        c"fd_sync" c"(i)i" file::fd_sync;
+        c"fd_tell" c"(ii)i" file::fd_tell;
+        c"fd_write" c"(iiii)i" input_output::fd_write;
+        c"path_create_directory" c"(iii)i" path::path_create_directory;
+        c"path_filestat_set_times" c"(iiiiIIi)i" status::path_filestat_set_times;
+        c"path_link" c"(iiiiiii)i" path::path_link;
+        c"path_open" c"(iiiiiIIii)i" path::path_open;
+        c"path_readlink" c"(iiiiii)i" path::path_readlink;
+        c"path_remove_directory" c"(iii)i" path::path_remove_directory;
+        c"path_rename" c"(iiiiii)i" path::path_rename;
+        c"path_symlink" c"(iiiii)i" path::path_symlink;
+        c"path_unlink_file" c"(iii)i" path::path_unlink_file;
+        c"proc_exit" c"(i)" process::proc_exit;
+        c"proc_raise" c"(i)i" process::proc_raise;
+        c"random_get" c"(ii)i" process::random_get;
+        c"sched_yield" c"()i" process::sched_yield;
+        c"sock_recv" c"(iiiiii)i" socket::sock_recv;
+        c"sock_send" c"(iiiii)i" socket::sock_send;
+        c"sock_shutdown" c"(ii)i" socket::sock_shutdown;
+    }
+}
+
+fn preview1_only() -> Vec<HostFunction> {
+    const VERSION: Version = Version::Preview1;
+    table! {
+        c"fd_filestat_get" c"(ii)i" |context, memory, a| status::fd_filestat_get(context, memory, a, VERSION);
+        c"fd_seek" c"(iIii)i" |context, memory, a| file::fd_seek(context, memory, a, VERSION);
+        c"path_filestat_get" c"(iiiii)i" |context, memory, a| status::path_filestat_get(context, memory, a, VERSION);
+        c"poll_oneoff" c"(iiii)i" |context, memory, a| poll::poll_oneoff(context, memory, a, VERSION);
+        c"sock_accept" c"(iii)i" socket::sock_accept;
+    }
+}
+
+fn unstable_only() -> Vec<HostFunction> {
+    const VERSION: Version = Version::Unstable;
+    table! {
+        c"fd_filestat_get" c"(ii)i" |context, memory, a| status::fd_filestat_get(context, memory, a, VERSION);
+        c"fd_seek" c"(iIii)i" |context, memory, a| file::fd_seek(context, memory, a, VERSION);
+        c"path_filestat_get" c"(iiiii)i" |context, memory, a| status::path_filestat_get(context, memory, a, VERSION);
+        c"poll_oneoff" c"(iiii)i" |context, memory, a| poll::poll_oneoff(context, memory, a, VERSION);
+    }
+}
