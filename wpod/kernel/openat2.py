@@ -1,63 +1,63 @@
-"""openat2(2), which Python doesn't have: opening a path that can't leave a directory.
-
-The kernel resolves every component below the directory, symlinks included, against renames by others
-meanwhile. Lexical checks and component walks of our own were rejected: both lose races.
-"""
+"""openat2(2): opening below a directory that somebody else filled."""
 
 from __future__ import annotations
 
 import ctypes
-import enum
 import errno
 import os
+import stat
 
-_SYS_OPENAT2 = 437  # the same number on every architecture (asm-generic/unistd.h)
-_RESOLVE_NO_MAGICLINKS = 0x02
-_ATTEMPTS_UNDER_RENAMES = 128
+from wpod.errors import StoreError
 
-
-class Resolve(enum.IntFlag):
-    """How the path is held inside the directory (openat2(2))."""
-
-    NO_SYMLINKS = 0x04
-    BENEATH = 0x08
-    IN_ROOT = 0x10
+RESOLVE_NO_XDEV = 0x01
+RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
+RESOLVE_IN_ROOT = 0x10
+_SYSCALL = 437  # the same on all architectures
+_ATTEMPTS = 64
 
 
 class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]  # noqa: RUF012
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
 
 
-def open_inside(directory: int, path: str, flags: int, resolve: Resolve = Resolve.IN_ROOT, mode: int = 0) -> int:
-    """A descriptor (close-on-exec) of `path` below the open `directory`.
+def open_in_root(root: int, path: str, flags: int, resolve: int = 0) -> int:
+    """Open `path` with the directory `root` as its root: `..` and absolute links stay inside. Close-on-exec.
 
-    With IN_ROOT absolute paths and symlinks start at the directory, as in a chroot. Magic links of
-    /proc are never followed. Raises OSError as openat2(2); EAGAIN under renames is tried again.
+    Raises OSError as open(2), StoreError where the kernel has no openat2 (before Linux 5.6).
     """
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve | _RESOLVE_NO_MAGICLINKS)
-    encoded = os.fsencode(path)
-    number = errno.EAGAIN
-    for _ in range(_ATTEMPTS_UNDER_RENAMES):
-        descriptor = _libc.syscall(_SYS_OPENAT2, directory, encoded, ctypes.byref(how), ctypes.sizeof(how))
-        if descriptor >= 0:
-            return int(descriptor)
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve)
+    name = os.fsencode(path) or b"."
+    for _ in range(_ATTEMPTS):  # EAGAIN: a rename happened while `..` was being resolved
+        found: int = _libc.syscall(
+            ctypes.c_long(_SYSCALL), ctypes.c_int(root), ctypes.c_char_p(name), ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        )  # fmt: skip
+        if found >= 0:
+            return found
         number = ctypes.get_errno()
         if number not in (errno.EAGAIN, errno.EINTR):
             break
+    if number == errno.ENOSYS:
+        raise StoreError("the kernel has no openat2 system call", hint="Linux 5.6 or newer is needed")
     raise OSError(number, os.strerror(number), path)
 
 
+def open_inside(root: int, path: str, flags: int) -> int:
+    """As `open_in_root` for a path of a guest, absolute or relative to its root."""
+    return open_in_root(root, path.lstrip("/") or ".", flags)
+
+
 def read_inside(root: str, path: str, limit_bytes: int) -> bytes | None:
-    """A regular file's content below `root` (IN_ROOT); None where there is none.
+    """The first `limit_bytes` of a regular file below the directory `root`, None where there is no such file.
 
-    At most `limit_bytes` are read; a larger file, a FIFO or a device gives None, so that a hostile image
-    can neither hang nor fill the reader.
+    A FIFO or device there is not opened for good, so nothing hangs; links stay inside.
     """
-    import stat
-
     try:
         directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -68,8 +68,14 @@ def read_inside(root: str, path: str, limit_bytes: int) -> bytes | None:
         return None
     finally:
         os.close(directory)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit_bytes:
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return file.read(limit_bytes)
+        return stream.read(limit_bytes)
+
+
+def synchronise(descriptor: int) -> None:
+    """syncfs(2): write out everything of this descriptor's file system. Raises OSError."""
+    if _libc.syncfs(ctypes.c_int(descriptor)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -70,6 +70,9 @@ class ImageTable:
         return next(iter(found.values()), None)
 
     def _by_digest_reference(self, repository: str, digest: str) -> str | None:
+        exact = self._database.rows("SELECT digest FROM image_name WHERE reference = ?", (f"{repository}@{digest}",))
+        if exact:
+            return str(exact[0][0])
         if not is_digest(digest):
             return None
         repository = _without_tag(repository)

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wpod.paths import StorePaths
+from wpod.paths import StorePaths, store_paths
 from wpod.state.containers import ContainerTable
 from wpod.state.database import Database
 from wpod.state.volumes import VolumeTable
@@ -52,11 +52,12 @@ class _LazyDatabase(Database):
             yield connection
 
 
-def open_store(paths: StorePaths) -> Store:
-    """The store at these paths. Directories are made (0700) at the first write.
+def open_store(where: StorePaths | str | None = None) -> Store:
+    """The store at these paths, at this root, or the default one. Directories are made (0700) at the first write.
 
     A store that can't be written still lists; a write to it is one StoreError.
     """
+    paths = where if isinstance(where, StorePaths) else store_paths(where)
     layout = Layout(paths)
     database = _LazyDatabase(layout)
     blobs = BlobStore(layout)
