@@ -172,6 +172,33 @@ def store_paths(root: str | None = None) -> StorePaths:
     return StorePaths(root=chosen, run=runtime_root(chosen))
 
 
+def containers_configuration(name: str) -> list[str]:
+    """Where a file of the containers tools' configuration may be, the most important first.
+
+    $CONTAINERS_REGISTRIES_CONF (for registries.conf alone), the user's, /etc/containers, /usr/share/containers.
+    """
+    override = os.environ.get("CONTAINERS_REGISTRIES_CONF", "") if name == "registries.conf" else ""
+    if override:
+        return [override]
+    return [f"{_configuration_base()}/containers/{name}", f"/etc/containers/{name}", f"/usr/share/containers/{name}"]
+
+
+def credential_files() -> list[str]:
+    """Where registry passwords may be, as podman looks (containers-auth.json(5)); the first one is written by login."""
+    override = os.environ.get("REGISTRY_AUTH_FILE", "")
+    if override:
+        return [override]
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    first = f"{runtime}/containers" if runtime.startswith("/") else f"/run/containers/{os.geteuid()}"
+    docker = os.environ.get("DOCKER_CONFIG", "") or f"{effective_home()}/.docker"
+    return [f"{first}/auth.json", f"{_configuration_base()}/containers/auth.json", f"{docker}/config.json"]
+
+
+def _configuration_base() -> str:
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    return base if base.startswith("/") else f"{effective_home()}/.config"
+
+
 def part(name: str) -> str:
     """Absolute path of one of wpod's own executables: wpod-runner, wpod-monitor, wpod-aot-compiler.
 
