@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,9 +103,16 @@ def _stores(places: base.Places) -> Iterator[dict[str, Wpod]]:
 
 
 @pytest.fixture(scope="session")
+def _peers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
 def _subjects(
     places: base.Places,
     _stores: dict[str, Wpod],
+    _peers: ExitStack,
     archives: Callable[[ImageSource], Path],
     probe_sources: dict[str, ImageSource],
 ) -> Callable[[str], Subject]:
@@ -114,7 +122,7 @@ def _subjects(
         if label not in _stores:
             wpod = places.new(account)
             if label == "podman":
-                wpod = peer.podman(account, wpod.scratch)
+                wpod = _peers.enter_context(peer.podman(account, wpod.scratch))
             kinds = ("native",) if label == "podman" else ("wasm", "native")
             for kind in kinds:
                 wpod("load", "--quiet", "--input", archives(probe_sources[kind])).ok()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.contract.conftest import Subject
+from tests.support import leftovers
 from tests.support.command import eventually
 
 
@@ -38,7 +38,7 @@ def test_start_attached_gives_output_and_code(subject: Subject) -> None:
 def test_stopping_what_is_stopped_is_fine(subject: Subject) -> None:
     subject.wpod("run", "--name", "done", subject.image, "line", "x").ok()
     assert subject.wpod("stop", "done").ok().line == "done"
-    subject.wpod("kill", "done").fails(125, "done")
+    subject.wpod("kill", "done").fails(125, "running")
 
 
 def test_restart_starts_anew(subject: Subject) -> None:
@@ -73,6 +73,7 @@ def test_rm_codes(subject: Subject) -> None:
     subject.wpod("container", "exists", "busy").exits(1)
 
 
+@pytest.mark.own  # podman 4 removes nothing where one name is wrong
 def test_several_arguments_go_on_past_an_error(subject: Subject) -> None:
     for name in ("a", "b"):
         subject.wpod("create", "--name", name, subject.image, "idle").ok()
@@ -87,7 +88,7 @@ def test_a_name_in_use_is_refused_and_replace_takes_it(subject: Subject) -> None
     first = subject.wpod("create", "--name", "mine", subject.image, "idle").ok().line
     subject.wpod("create", "--name", "mine", subject.image, "idle").fails(125, "mine", "in use")
     subject.wpod("run", "--rm", "--name", "mine", subject.image, "line", "x").fails(125, "mine", "in use")
-    second = subject.wpod("run", "-d", "--replace", "--name", "mine", subject.image, "idle").ok().line
+    second = subject.wpod("run", "-d", "--replace", "--name", "mine", subject.image, "idle").ok().out.split()[-1]
     assert second != first
     assert subject.wpod("ps", "-aq", "--no-trunc").ok().line == second
 
@@ -147,8 +148,6 @@ def test_stop_all_and_rm_all(subject: Subject) -> None:
 @pytest.mark.own
 def test_a_detached_container_has_one_process_of_ours(subject: Subject) -> None:
     """wasm: the runner and nothing else. Native: the container's own and one monitor."""
-    from tests.support import leftovers
-
     container = subject.detached((), "line", "up", "+", "idle")
     eventually(lambda: subject.wpod("logs", container).stdout == b"up\n")
     main = int(subject.wpod.field(container, "{{.State.Pid}}"))
@@ -162,10 +161,9 @@ def test_a_detached_container_has_one_process_of_ours(subject: Subject) -> None:
         assert not any("python" in command for command in others.values())
 
 
+@pytest.mark.own
 def test_the_main_process_has_only_its_own_descriptors(subject: Subject) -> None:
     """No pipe of the caller, no database, no socket of the manager stays open in what goes on running."""
-    if subject.is_reference:
-        return
     container = subject.detached((), "line", "up", "+", "idle")
     eventually(lambda: subject.wpod("logs", container).stdout == b"up\n")
     main = subject.wpod.field(container, "{{.State.Pid}}")
@@ -176,7 +174,7 @@ def test_the_main_process_has_only_its_own_descriptors(subject: Subject) -> None
 def test_start_of_a_running_container_is_fine(subject: Subject) -> None:
     container = subject.detached((), "idle")
     pid = subject.wpod.field(container, "{{.State.Pid}}")
-    assert subject.wpod("start", container).ok().line == container
+    subject.wpod("start", container).ok()
     assert subject.wpod.field(container, "{{.State.Pid}}") == pid
 
 
@@ -208,7 +206,9 @@ def test_times_are_told_with_an_offset(subject: Subject) -> None:
         assert not when.startswith("0001"), when
 
 
-def test_the_store_is_only_the_users_own(subject: Subject) -> None:
-    if subject.is_reference:
-        return
-    assert Path(subject.wpod.store).stat().st_mode & 0o077 == 0 or Path(subject.wpod.store).stat().st_mode & 0o022 == 0
+@pytest.mark.own
+def test_nobody_else_can_write_into_the_store(subject: Subject) -> None:
+    container = subject.wpod("create", subject.image, "idle").ok().line
+    for path in (subject.wpod.store, subject.wpod.store / "containers" / container):
+        found = path.stat()
+        assert (found.st_uid, found.st_mode & 0o022) == (subject.wpod.account.uid, 0), path
