@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import sys
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from wpod.errors import ExitCode, WpodError
 from wpod.output.streams import Output
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from wpod.cli.accept import Invocation
 
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, what a program gives whose reader went away
 _HOT_THRESHOLD = 50_000  # a command makes a few thousand objects and ends: collecting them costs 1 to 2 ms
@@ -48,22 +54,21 @@ def _guarded(output: Output, argv: list[str]) -> int:
 
 
 def _dispatch(output: Output, argv: list[str]) -> int:
-    from wpod.cli import quick, verbs
+    from wpod.cli import quick
     from wpod.commands.session import Session
 
     try:
-        line = quick.split(argv)
-        verb = verbs.table_of(line.words)
-        if not verb.hot:
-            return _through_typer(output, argv)
-        invocation = quick.parse_verb(verb, line)
+        invocation = _parse(argv)
     except quick.VersionWanted:
         from wpod import __version__
 
         output.line(f"wpod version {__version__}")
         return int(ExitCode.SUCCESS)
-    except quick.HelpWanted:
-        return _through_typer(output, argv)
+    except quick.HelpWanted as wanted:
+        from wpod.cli import typer_app
+
+        output.text(typer_app.help_text(wanted.words))
+        return int(ExitCode.SUCCESS)
     session = Session(output, invocation.options, ("wpod", *argv))
     try:
         return int(invocation.handler()(session, invocation.options, invocation.arguments))
@@ -71,10 +76,17 @@ def _dispatch(output: Output, argv: list[str]) -> int:
         session.close()
 
 
-def _through_typer(output: Output, argv: list[str]) -> int:
+def _parse(argv: list[str]) -> Invocation:
+    """By the small parser where the command is a hot one, else by typer."""
+    from wpod.cli import quick, verbs
+
+    line = quick.split(argv)
+    verb = verbs.table_of(line.words)
+    if verb.hot:
+        return quick.parse_verb(verb, line)
     from wpod.cli import typer_app
 
-    return typer_app.execute(output, argv)
+    return typer_app.parse(argv)
 
 
 def _unexpected(output: Output, error: Exception, argv: list[str]) -> int:
@@ -92,7 +104,7 @@ def _unexpected(output: Output, error: Exception, argv: list[str]) -> int:
 
 
 def _follows(argv: list[str], name: str) -> bool:
-    return any(word == name and after in ("debug", "trace") for word, after in zip(argv, argv[1:], strict=False))
+    return any(word == name and after in ("debug", "trace") for word, after in itertools.pairwise(argv))
 
 
 def _open_standard_descriptors() -> None:

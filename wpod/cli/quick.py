@@ -48,15 +48,15 @@ def split(argv: Sequence[str]) -> Line:
     words = ""
     rest = list(argv)
     while True:
-        token = rest.pop(0) if rest else None
-        if token is None or token == "--":
+        word = rest.pop(0) if rest else None
+        if word is None or word == "--":
             raise accept.missing_command(words)
-        if token.startswith("-") and token != "-":
-            _global_option(token, rest, given, words)
+        if word.startswith("-") and word != "-":
+            _global_option(word, rest, given, words)
             continue
-        if words in ("", "help") and token == "help":
-            raise HelpWanted(" ".join(word for word in rest if not word.startswith("-")))
-        words = f"{words} {token}" if words else token
+        if words in ("", "help") and word == "help":
+            raise HelpWanted(" ".join(one for one in rest if not one.startswith("-")))
+        words = f"{words} {word}" if words else word
         if verbs.is_command(words):
             return Line(words, given, rest)
         if not verbs.is_group(words):
@@ -93,26 +93,26 @@ class _Reader:
 
     def read(self) -> None:
         while self.position < len(self.rest):
-            token = self._next()
-            if token == "--":
+            word = self._next()
+            if word == "--":
                 break
-            if token.startswith("--"):
-                self._long(token)
-            elif token.startswith("-") and token != "-":
-                self._bundle(token)
+            if word.startswith("--"):
+                self._long(word)
+            elif word.startswith("-") and word != "-":
+                self._bundle(word)
             else:
-                self.arguments.append(token)
+                self.arguments.append(word)
                 if self.verb.stop_at_first_positional:
                     break
         self.arguments += self.rest[self.position :]
 
     def _next(self) -> str:
-        token = self.rest[self.position]
+        word = self.rest[self.position]
         self.position += 1
-        return token
+        return word
 
-    def _long(self, token: str) -> None:
-        name, equals, text = token[2:].partition("=")
+    def _long(self, word: str) -> None:
+        name, equals, text = word[2:].partition("=")
         option = self.longs.get(name)
         if option is None:
             if name == "help":
@@ -123,8 +123,8 @@ class _Reader:
             text = self._value(option, name)
         accept.take(self.given, option, text, self.words)
 
-    def _bundle(self, token: str) -> None:
-        letters = token[1:]
+    def _bundle(self, word: str) -> None:
+        letters = word[1:]
         while letters:
             letter, letters = letters[0], letters[1:]
             option = self.shorts.get(letter)
@@ -132,13 +132,13 @@ class _Reader:
                 if letter == "h":
                     self.help = True
                     return
-                raise accept.unknown_short(letter, token, self.verb, self.words)
+                raise accept.unknown_short(letter, word, self.verb, self.words)
             attached = letters[1:] if letters.startswith("=") and len(letters) > 1 else ""
             if attached:
                 letters = ""
             elif option.kind is not Kind.FLAG and letters:
                 attached, letters = letters, ""
-            text = attached or self._value(option, letter, token)
+            text = attached or self._value(option, letter, word)
             accept.take(self.given, option, text, self.words)
 
     def _value(self, option: Option, name: str, bundle: str = "") -> str:
@@ -149,14 +149,14 @@ class _Reader:
         return self._next()
 
 
-def _global_option(token: str, rest: list[str], given: Given, words: str) -> None:
-    if token in ("--help", "-h"):
+def _global_option(word: str, rest: list[str], given: Given, words: str) -> None:
+    if word in ("--help", "-h"):
         raise HelpWanted(words)
-    if token in ("--version", "-v") and not words:
+    if word in ("--version", "-v") and not words:
         raise VersionWanted
-    if not token.startswith("--"):
-        raise accept.unknown_short(token[1], token, None, words)
-    name, equals, text = token[2:].partition("=")
+    if not word.startswith("--"):
+        raise accept.unknown_short(word[1], word, None, words)
+    name, equals, text = word[2:].partition("=")
     option = next((known for known in verbs.GLOBALS if known.key == name), None)
     if option is None:
         raise accept.unknown_long(name, None, words)

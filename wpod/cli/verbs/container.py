@@ -28,7 +28,7 @@ def run() -> Verb:
         "wpod.commands.container.run:execute",
         (
             flag("detach d", "Run in the background and print the container's ID"),
-            flag("sig-proxy", "Signals to wpod go to the guest", note="always on: wpod becomes the container's process"),
+            flag("sig-proxy", "Signals to wpod go to the guest", note="always on: wpod becomes the guest's process"),
             Option(("detach-keys",), Kind.VALUE, "Only the empty value: there is nothing to detach from",
                    parse=_no_detach_keys, metavar="KEYS", status=ENTRY_STATUS, note="only the empty value"),
             *creating_options(),

@@ -1,0 +1,288 @@
+"""typer over the same table: help, and the parsing of every command that `quick` doesn't serve.
+
+Theory of operation. Each command is declared to typer as a function whose signature is made from its
+table, when it is asked for (declaring all of them takes 100 ms). typer and the click inside it then cut the
+command line and write the help. Click's grammar isn't quite pflag's, so its option parser is subclassed
+where they differ: `--rm=false`, `-e=NAME`, -h. What a value means and how an error reads is `accept`'s, for
+both parsers. The only module that imports typer; its version is pinned, for the parser class is not public.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+import typer.main
+from typer._click import Command, Context, HelpFormatter
+from typer._click.parser import _Option, _OptionParser, _ParsingState
+from typer.core import TyperCommand, TyperGroup
+
+from wpod.cli import accept, verbs
+from wpod.cli.accept import Given, Invocation
+from wpod.cli.quick import HelpWanted, VersionWanted
+from wpod.cli.table import Kind, Option, Verb
+
+_HELP = Option(("help",), Kind.FLAG, "Show this help")
+_VERSION = Option(("version", "v"), Kind.FLAG, "Show the version")
+_WIDTH = 100
+_GROUP_SUMMARIES = {
+    "container": "Manage containers",
+    "image": "Manage images",
+    "volume": "Manage named volumes",
+    "system": "Manage wpod itself",
+}
+
+
+def parse(argv: Sequence[str]) -> Invocation:
+    """As `quick.parse`: the accepted command line, or UsageError, HelpWanted, VersionWanted."""
+    invocation = _Group("").main(list(argv), prog_name="wpod", standalone_mode=False)
+    assert isinstance(invocation, Invocation)
+    return invocation
+
+
+def help_text(words: str) -> str:
+    """The help of a command or group, "" for wpod itself. Raises UsageError where there is none."""
+    context = Context(_Group(""), info_name="wpod", terminal_width=_width())
+    command: Command = context.command
+    done = ""
+    for word in words.split():
+        done = f"{done} {word}".strip()
+        found = command.get_command(context, word) if isinstance(command, _Group) else None
+        if found is None:
+            raise accept.unknown_command(done)
+        command = found
+        context = Context(command, info_name=word, parent=context, terminal_width=_width())
+    return command.get_help(context) + "\n"
+
+
+def _width() -> int:
+    """The terminal's, at most 100; always 100 elsewhere, so that help in a file doesn't depend on a terminal."""
+    return min(os.get_terminal_size(1).columns, _WIDTH) if os.isatty(1) else _WIDTH
+
+
+class _TableOption(_Option):
+    """Click's record of an option, which hands each occurrence to the table instead of keeping it."""
+
+    def __init__(self, option: Option, given: Given, words: str) -> None:
+        names = [f"-{name}" if len(name) == 1 else f"--{name}" for name in option.names]
+        super().__init__(None, names, option.key)  # type: ignore[arg-type] # nothing reads the parameter
+        self.option = option
+        self._given = given
+        self._words = words
+
+    @property
+    def takes_value(self) -> bool:
+        return self.option.kind not in (Kind.FLAG, Kind.OPTIONAL)
+
+    def process(self, value: Any, state: _ParsingState) -> None:
+        if self.option is _HELP:
+            state.opts["help"] = True
+        elif self.option is _VERSION:
+            raise VersionWanted
+        else:
+            accept.take(self._given, self.option, "true" if value is None else value, self._words)
+
+
+class _Parser(_OptionParser):
+    """Click's parser with pflag's grammar."""
+
+    def __init__(self, verb: Verb | None, words: str, given: Given, *, stop_at_first: bool) -> None:
+        super().__init__()
+        self.allow_interspersed_args = not stop_at_first
+        self._verb = verb
+        self._words = words
+        self._given = given
+
+    def declare(self, option: Option, names: Sequence[str]) -> None:
+        """Make an option known by these of its names."""
+        made = _TableOption(option, self._given, self._words)
+        for name in names:
+            if len(name) == 1:
+                self._short_opt[f"-{name}"] = made
+            else:
+                self._long_opt[f"--{name}"] = made
+
+    def _match_long_opt(self, opt: str, explicit_value: str | None, state: _ParsingState) -> None:
+        if not opt.startswith("--"):
+            return super()._match_long_opt(opt, explicit_value, state)  # no such one: click goes on with -x
+        option = self._long_opt.get(opt)
+        if option is None:
+            raise accept.unknown_long(opt[2:], self._verb, self._words)
+        if explicit_value is None and option.takes_value:
+            explicit_value = self._following(state, opt[2:], "")
+        return option.process(explicit_value, state)
+
+    def _match_short_opt(self, arg: str, state: _ParsingState) -> None:
+        position = 1
+        while position < len(arg):
+            letter = arg[position]
+            position += 1
+            option = self._short_opt.get(f"-{letter}")
+            if option is None:
+                if letter == "h":
+                    state.opts["help"] = True
+                    return
+                raise accept.unknown_short(letter, arg, self._verb, self._words)
+            rest, value = arg[position:], None
+            if len(rest) > 1 and rest[0] == "=":
+                value, position = rest[1:], len(arg)
+            elif option.takes_value:
+                value, position = rest or self._following(state, letter, arg), len(arg)
+            option.process(value, state)
+
+    def _following(self, state: _ParsingState, name: str, bundle: str) -> str:
+        if not state.rargs:
+            raise accept.needs_value(name, self._words, bundle)
+        return state.rargs.pop(0)
+
+
+class _Leaf(TyperCommand):
+    """A command whose parsing is its table's."""
+
+    verb: Verb
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        given: Given = ctx.obj["given"]
+        words = _words(ctx)
+        parser = _Parser(self.verb, words, given, stop_at_first=self.verb.stop_at_first_positional)
+        longs, shorts = accept.option_maps(self.verb)
+        for name, option in (*longs.items(), *shorts.items()):
+            parser.declare(option, (name,))
+        if "help" not in longs:
+            parser.declare(_HELP, _HELP.names)
+        found, arguments, _ = parser.parse_args(args)
+        if found.get("help"):
+            raise HelpWanted(words)
+        ctx.obj["invocation"] = accept.finish(self.verb, words, given, list(arguments))
+        return []
+
+    def invoke(self, ctx: Context) -> Any:
+        return ctx.obj["invocation"]
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        pieces = ["[OPTIONS]"] if self.verb.options else []
+        for positional in self.verb.positionals:
+            dots = "..." if positional.maximum is None else ""
+            needed = positional.minimum and not positional.unless
+            pieces.append(positional.name + dots if needed else f"[{positional.name}{dots}]")
+        return pieces
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        for title, lines in (("Also", [f"wpod {one}" for one in verbs.aliases(self.verb)]),
+                             ("Examples", list(self.verb.examples))):  # fmt: skip
+            if lines:
+                with formatter.section(title):
+                    for line in lines:
+                        formatter.write(f"  {line}\n")
+
+
+class _Group(TyperGroup):
+    """wpod itself ("") or a word that commands begin with; its commands are made when asked for."""
+
+    def __init__(self, words: str) -> None:
+        summary = _GROUP_SUMMARIES.get(words, "Run WebAssembly and native containers side by side, without a daemon")
+        super().__init__(name=words or "wpod", help=summary, rich_markup_mode=None, add_help_option=False)
+        self.words = words
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return [name for names in self._sections().values() for name in names]
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        words = f"{self.words} {cmd_name}".strip()
+        if verbs.is_command(words):
+            return _leaf(verbs.table_of(words), cmd_name)
+        return _Group(words) if verbs.is_group(words) else None
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        if ctx.obj is None:
+            ctx.obj = {"given": {}}
+        parser = _Parser(None, self.words, ctx.obj["given"], stop_at_first=True)
+        for option in verbs.GLOBALS:
+            parser.declare(option, option.names)
+        parser.declare(_HELP, _HELP.names)
+        if not self.words:
+            parser.declare(_VERSION, _VERSION.names)
+        found, rest, _ = parser.parse_args(args)
+        if found.get("help"):
+            raise HelpWanted(self.words)
+        if not rest:
+            raise accept.missing_command(self.words)
+        if rest[0] == "help" and not self.words:
+            raise HelpWanted(" ".join(one for one in rest[1:] if not one.startswith("-")))
+        ctx._protected_args, ctx.args = rest[:1], rest[1:]
+        return ctx.args
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        found = self.get_command(ctx, args[0])
+        if found is None:
+            raise accept.unknown_command(f"{self.words} {args[0]}".strip())
+        return args[0], found, args[1:]
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        for title, names in self._sections().items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self._summary(name)) for name in names])
+        shown = [*verbs.GLOBALS, *([_VERSION] if not self.words else []), _HELP]
+        with formatter.section("Options"):
+            formatter.write_dl([(_left(option), _right(option)) for option in shown])
+
+    def _sections(self) -> dict[str, list[str]]:
+        sections: dict[str, list[str]] = {}
+        prefix = f"{self.words} " if self.words else ""
+        for group, index in verbs.INDEX.items():
+            names = [words.removeprefix(prefix) for words in index if words.startswith(prefix)]
+            single = [name for name in names if " " not in name and not name.startswith("__")]
+            if single:
+                sections["Commands" if self.words else verbs.GROUPS[group]] = single
+        if not self.words:
+            sections["Groups of commands"] = list(_GROUP_SUMMARIES)
+        return sections
+
+    def _summary(self, name: str) -> str:
+        words = f"{self.words} {name}".strip()
+        return verbs.table_of(words).summary if verbs.is_command(words) else _GROUP_SUMMARIES[words]
+
+
+def _words(ctx: Context) -> str:
+    return ctx.command_path.partition(" ")[2]
+
+
+def _left(option: Option) -> str:
+    value = "" if option.kind in (Kind.FLAG, Kind.OPTIONAL) else f" {option.metavar}"
+    return f"{accept.spelled(option)}{value}"
+
+
+def _right(option: Option) -> str:
+    return f"{option.help} (default {option.default})" if option.default else option.help
+
+
+def _leaf(verb: Verb, name: str) -> Command:
+    """Declare one command to typer: a function with the table's options as its signature."""
+    parameters = []
+    for option in (*verb.options, _HELP):
+        names = [f"-{one}" if len(one) == 1 else f"--{one}" for one in sorted(option.names, key=len)]
+        is_flag = option.kind in (Kind.FLAG, Kind.OPTIONAL)
+        declared = typer.Option(
+            *names, help=_right(option), metavar=None if is_flag else option.metavar or "VALUE", show_default=False
+        )
+        parameters.append(
+            inspect.Parameter(
+                f"option_{option.key.replace('-', '_')}",
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if is_flag else "",
+                annotation=Annotated[bool if is_flag else str, declared],
+            )
+        )
+
+    def declared_function(**_: object) -> None:
+        """Never called: _Leaf.invoke gives the invocation back."""
+
+    declared_function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    declared_function.__annotations__ = {one.name: one.annotation for one in parameters}
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    made = type("TableLeaf", (_Leaf,), {"verb": verb})
+    app.command(name, cls=made, help=verb.summary, add_help_option=False)(declared_function)
+    return typer.main.get_command(app)

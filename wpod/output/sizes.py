@@ -1,0 +1,28 @@
+"""Amounts of bytes for people."""
+
+from __future__ import annotations
+
+_DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+def decimal(bytes_: int, separator: str = "") -> str:
+    """Powers of 1000 with three digits, as podman's columns: `7.05MB`; `images` puts a blank between.
+
+    Where go-units would say `1e+03kB` (999.6 and the like round up to four digits) the next unit is taken.
+    """
+    value = float(bytes_)
+    unit = 0
+    while (value >= 1000 or float(f"{value:.3g}") >= 1000) and unit < len(_DECIMAL) - 1:
+        value /= 1000
+        unit += 1
+    return f"{value:.3g}{separator}{_DECIMAL[unit]}"
+
+
+def kibibytes(bytes_: int) -> str:
+    """wpod's own columns, whose header says KiB: whole numbers, rounded up, so that nothing but 0 is shown as 0."""
+    return str(-(-bytes_ // 1024))
+
+
+def mebibytes(bytes_: int) -> str:
+    """As `kibibytes` with one decimal, for headers that say MiB."""
+    return f"{bytes_ / (1 << 20):.1f}"
