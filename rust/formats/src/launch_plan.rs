@@ -315,10 +315,11 @@ pub struct PlanFile {
 }
 
 impl PlanFile {
-    /// Maps the sealed memfd `fd`; closing it is the caller's business.
+    /// Maps the sealed memfd `fd`, at the address `hint` where that is free (0: anywhere); closing the
+    /// descriptor is the caller's business.
     ///
     /// Errors: [`PlanError::NotSealed`], [`PlanError::Malformed`] for the size, [`PlanError::System`].
-    pub fn map(fd: i32) -> Result<PlanFile, PlanError> {
+    pub fn map(fd: i32, hint: usize) -> Result<PlanFile, PlanError> {
         let seals = files::seals(fd).map_err(|error| match error.0 {
             libc::EINVAL => PlanError::NotSealed,
             _ => PlanError::System(error),
@@ -331,7 +332,7 @@ impl PlanFile {
             return Err(PlanError::Malformed);
         }
         let length = size as usize;
-        let base = memory::map_read_only(fd, length).map_err(PlanError::System)?;
+        let base = memory::map_read_only(fd, length, hint).map_err(PlanError::System)?;
         Ok(PlanFile { base, length })
     }
 

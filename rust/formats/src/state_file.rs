@@ -193,19 +193,19 @@ impl StateFile {
     ///
     /// Errors: [`StateError::System`], [`StateError::NotAStateFile`], [`StateError::Version`].
     pub fn open(path: &CStr) -> Result<StateFile, StateError> {
-        let file = files::open(path, libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)
-            .map_err(|error| StateError::System("open", error))?;
-        Self::from_file(file)
+        Self::open_near(path, 0)
     }
 
-    /// As [`StateFile::open`], of a descriptor open for reading and writing.
-    pub fn from_file(file: Fd) -> Result<StateFile, StateError> {
+    /// As [`StateFile::open`], mapped at the address `hint` where that is free.
+    pub fn open_near(path: &CStr, hint: usize) -> Result<StateFile, StateError> {
+        let file = files::open(path, libc::O_RDWR | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)
+            .map_err(|error| StateError::System("open", error))?;
         let status = files::status(file.raw()).map_err(|error| StateError::System("examine", error))?;
         if status.mode & libc::S_IFMT != libc::S_IFREG || status.size_bytes != SIZE_BYTES as u64 {
             return Err(StateError::NotAStateFile);
         }
-        let base =
-            memory::map_shared(file.raw(), SIZE_BYTES).map_err(|error| StateError::System("map", error))?;
+        let base = memory::map_shared(file.raw(), SIZE_BYTES, hint)
+            .map_err(|error| StateError::System("map", error))?;
         // SAFETY: exactly the mapping made above.
         let kept = unsafe { memory::keep_from_children(base, SIZE_BYTES) };
         let state = StateFile {
@@ -431,7 +431,7 @@ impl StateFile {
 
 impl Drop for StateFile {
     fn drop(&mut self) {
-        // SAFETY: the mapping made in `from_file`; no reference outlives `self`.
+        // SAFETY: the mapping made in `open_near`; no reference outlives `self`.
         unsafe { memory::unmap(self.base.cast(), SIZE_BYTES) };
     }
 }

@@ -243,7 +243,7 @@ fn the_monitor_s_plan() {
 fn only_a_sealed_plan_is_read() {
     let file = Scratch::new("plan", &golden("launch_plan_monitor.bin"));
     let open = kernel_calls::files::open(&file.c_path(), libc::O_RDONLY, 0).unwrap();
-    assert_eq!(PlanFile::map(open.raw()).err(), Some(PlanError::NotSealed));
+    assert_eq!(PlanFile::map(open.raw(), 0).err(), Some(PlanError::NotSealed));
 }
 
 #[test]

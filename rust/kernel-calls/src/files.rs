@@ -170,3 +170,41 @@ pub fn seals(fd: i32) -> Result<i32> {
     // SAFETY: numbers only.
     unsafe { system_call!(libc::SYS_fcntl, fd as isize, libc::F_GET_SEALS, 0usize) }.map(|bits| bits as i32)
 }
+
+/// Makes reads and writes of the open file description give `EAGAIN` rather than wait.
+pub fn set_not_blocking(fd: i32) -> Result<()> {
+    // SAFETY: numbers only.
+    let flags = unsafe { system_call!(libc::SYS_fcntl, fd as isize, libc::F_GETFL, 0usize)? };
+    // SAFETY: numbers only.
+    unsafe {
+        system_call!(
+            libc::SYS_fcntl,
+            fd as isize,
+            libc::F_SETFL,
+            flags as i32 | libc::O_NONBLOCK
+        )
+    }
+    .map(drop)
+}
+
+/// unlink(2).
+pub fn remove(path: &CStr) -> Result<()> {
+    // SAFETY: `path` is NUL-terminated and lives through the call.
+    unsafe { system_call!(libc::SYS_unlinkat, libc::AT_FDCWD as isize, path.as_ptr(), 0usize) }.map(drop)
+}
+
+/// The device number of the file system that `path` lies on, symbolic links followed.
+pub fn device_of(path: &CStr) -> Result<u64> {
+    let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    let at = libc::AT_FDCWD as isize;
+    // SAFETY: the kernel fills a `struct stat` of exactly this layout; `path` lives through the call.
+    unsafe { system_call!(libc::SYS_newfstatat, at, path.as_ptr(), stat.as_mut_ptr(), 0usize)? };
+    // SAFETY: all-zero is a valid value, and the call has filled it.
+    Ok(unsafe { stat.assume_init() }.st_dev)
+}
+
+/// Opens, writes all in one write, closes. For files of /proc and cgroups, which act on each write.
+pub fn write_once(path: &CStr, content: &[u8]) -> Result<()> {
+    let file = open(path, libc::O_WRONLY, 0)?;
+    write(file.raw(), content).map(drop)
+}

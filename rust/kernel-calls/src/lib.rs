@@ -12,8 +12,13 @@
 #![cfg_attr(not(test), no_std)]
 
 mod arch;
+pub mod events;
 pub mod files;
 pub mod memory;
+pub mod namespaces;
+pub mod process;
+pub mod sockets;
+pub mod terminal;
 pub mod text;
 pub mod time;
 

@@ -3,22 +3,29 @@
 use crate::{system_call, Result};
 use core::ptr::NonNull;
 
-/// Maps the first `length` bytes of `fd`, shared and writable.
-pub fn map_shared(fd: i32, length: usize) -> Result<NonNull<u8>> {
-    map(fd, length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED)
+/// Maps the first `length` bytes of `fd`, shared and writable; at `hint` where that is free, 0 for anywhere.
+/// A mapping near others shares their page tables.
+pub fn map_shared(fd: i32, length: usize, hint: usize) -> Result<NonNull<u8>> {
+    map(
+        fd,
+        length,
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_SHARED,
+        hint,
+    )
 }
 
-/// Maps the first `length` bytes of `fd`, private and read-only.
-pub fn map_read_only(fd: i32, length: usize) -> Result<NonNull<u8>> {
-    map(fd, length, libc::PROT_READ, libc::MAP_PRIVATE)
+/// Maps the first `length` bytes of `fd`, private and read-only; `hint` as in [`map_shared`].
+pub fn map_read_only(fd: i32, length: usize, hint: usize) -> Result<NonNull<u8>> {
+    map(fd, length, libc::PROT_READ, libc::MAP_PRIVATE, hint)
 }
 
-fn map(fd: i32, length: usize, protection: i32, flags: i32) -> Result<NonNull<u8>> {
+fn map(fd: i32, length: usize, protection: i32, flags: i32, hint: usize) -> Result<NonNull<u8>> {
     // SAFETY: without MAP_FIXED the kernel chooses an unused range, so no existing mapping changes.
     let address = unsafe {
         system_call!(
             libc::SYS_mmap,
-            0usize,
+            hint,
             length,
             protection,
             flags,
@@ -46,4 +53,33 @@ pub unsafe fn keep_from_children(address: NonNull<u8>, length: usize) -> Result<
 pub unsafe fn unmap(address: NonNull<u8>, length: usize) {
     // SAFETY: the caller's promise.
     let _ = unsafe { system_call!(libc::SYS_munmap, address.as_ptr(), length) };
+}
+
+/// Gives the pages of a range back to the kernel; private ones read as zeroes afterwards.
+///
+/// # Safety
+/// Nothing in the range is needed any more. Parts that are not mapped are passed over.
+pub unsafe fn forget(address: usize, length: usize) {
+    // SAFETY: the caller's promise.
+    let _ = unsafe { system_call!(libc::SYS_madvise, address, length, libc::MADV_DONTNEED) };
+}
+
+/// Gives back the pages of the stack that earlier, deeper calls have touched.
+pub fn forget_unused_stack() {
+    const MOST_BYTES: usize = 256 << 10;
+    const PAGE_BYTES: usize = 4096;
+    const RED_ZONE_BYTES: usize = 128;
+    let pointer: usize;
+    // SAFETY: reads the stack pointer and nothing else.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        core::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    // The call below and this function may use what lies just under the pointer: one page is left.
+    let end = ((pointer - RED_ZONE_BYTES) & !(PAGE_BYTES - 1)) - PAGE_BYTES;
+    // SAFETY: everything below the stack pointer and its red zone is unused; nothing else lies within
+    // MOST_BYTES below it, for the kernel keeps a gap of a megabyte under a stack.
+    unsafe { forget(end - MOST_BYTES, MOST_BYTES) };
 }

@@ -1,0 +1,48 @@
+//! Namespaces and mounts.
+
+use crate::{system_call, Result};
+use core::ffi::CStr;
+
+/// unshare(2) with `libc::CLONE_NEW…` flags.
+///
+/// Safe because namespaces do not touch memory; flags that do (`CLONE_VM`) are masked out.
+pub fn leave(flags: i32) -> Result<()> {
+    let namespaces = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWCGROUP;
+    // SAFETY: numbers only.
+    unsafe { system_call!(libc::SYS_unshare, flags & namespaces) }.map(drop)
+}
+
+/// setns(2): enters the namespace that `fd` (of /proc/PID/ns/…) refers to; `kind` as in [`leave`].
+pub fn join(fd: i32, kind: i32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { system_call!(libc::SYS_setns, fd as isize, kind as isize) }.map(drop)
+}
+
+/// mount(2). `kind` and `options` may be empty.
+pub fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: libc::c_ulong, options: &CStr) -> Result<()> {
+    let (source, target) = (source.as_ptr(), target.as_ptr());
+    // SAFETY: all are NUL-terminated and live through the call.
+    unsafe {
+        system_call!(
+            libc::SYS_mount,
+            source,
+            target,
+            kind.as_ptr(),
+            flags,
+            options.as_ptr()
+        )
+    }
+    .map(drop)
+}
+
+/// umount2(2).
+pub fn unmount(target: &CStr, flags: i32) -> Result<()> {
+    // SAFETY: `target` is NUL-terminated and lives through the call.
+    unsafe { system_call!(libc::SYS_umount2, target.as_ptr(), flags) }.map(drop)
+}

@@ -1,0 +1,48 @@
+//! The parts of the launch plan that several modules need, and the addresses of mappings.
+
+use core::ffi::CStr;
+
+use formats::launch_plan::{LaunchPlan, PlanError, PlanFile, Program};
+
+/// A page table serves this much of the address space.
+const TABLE_BYTES: usize = 2 << 20;
+static ANCHOR: u8 = 0;
+
+/// Where plan and state file are mapped: in the two megabytes of the program itself, so that one page table
+/// serves all. Where the place is taken the kernel chooses another one.
+fn near(offset: usize) -> usize {
+    (&raw const ANCHOR as usize & !(TABLE_BYTES - 1)) + offset
+}
+
+/// The state file's place.
+pub fn state_address() -> usize {
+    near(TABLE_BYTES / 2)
+}
+
+/// Maps the plan in the memfd `fd` for the rest of the process's life.
+pub fn map(fd: i32) -> Result<LaunchPlan<'static>, PlanError> {
+    let file = PlanFile::map(fd, near(TABLE_BYTES / 2 + 0x1_0000))?;
+    // SAFETY: the mapping is not undone, for `file` is forgotten below (a refused plan ends the process).
+    let bytes: &'static [u8] =
+        unsafe { core::slice::from_raw_parts(file.bytes().as_ptr(), file.bytes().len()) };
+    core::mem::forget(file);
+    LaunchPlan::parse(bytes, Program::Monitor)
+}
+
+/// The runtime's name, for messages.
+pub fn runtime_name<'a>(plan: &LaunchPlan<'a>) -> &'a [u8] {
+    base_name(plan.one("runtime"))
+}
+
+/// What follows the last slash.
+pub fn base_name(path: &CStr) -> &[u8] {
+    path.to_bytes()
+        .rsplit(|&byte| byte == b'/')
+        .next()
+        .unwrap_or_default()
+}
+
+/// Whether the container lives in a user namespace that the launcher makes.
+pub fn has_user_namespace(plan: &LaunchPlan<'_>) -> bool {
+    plan.optional("uid-map").is_some()
+}
