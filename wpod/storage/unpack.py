@@ -123,7 +123,7 @@ def unpack(store: Store, image: Image, id_map: IdMap) -> Tree:
             unpack_worker.run_in_namespace(job, id_map)
         else:
             execute(job)
-        size = _finish(stage, tree, image)
+        size = _finish(stage, tree, image, id_map)
     return Tree(tree, size.total_bytes, size.entries)
 
 
@@ -216,12 +216,19 @@ def verify_layer(store: Store, digest: str, diff_id: str) -> None:
         check_diff_id(LayerStream(blob, what), diff_id, what)
 
 
-def _finish(stage: str, tree: str, image: Image) -> TreeSize:
+def _finish(stage: str, tree: str, image: Image, id_map: IdMap) -> TreeSize:
     directory = os.path.dirname(tree)
     try:
         size = rootfs.measure(f"{stage}/fs")
-        marker = {"version": MARKER_VERSION, "bytes": size.total_bytes, "entries": size.entries,
-                  "image": image.digest, "diff_ids": list(image.diff_ids)}  # fmt: skip
+        marker = {
+            "version": MARKER_VERSION,
+            "bytes": size.total_bytes,
+            "entries": size.entries,
+            "image": image.digest,
+            "diff_ids": list(image.diff_ids),
+            "users": [(item.inside, item.outside, item.count) for item in id_map.users],
+            "groups": [(item.inside, item.outside, item.count) for item in id_map.groups],
+        }
         _synchronise(f"{stage}/fs", size)
         write_atomically(f"{stage}/complete", json.dumps(marker).encode())
         os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)

@@ -1,0 +1,95 @@
+"""After pull, build and load: have a wasm image's module compiled on the side."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from wpod.errors import WpodError
+from wpod.kernel import openat2
+from wpod.model.id_map import IDENTITY, SINGLE, IdMap
+from wpod.model.image import Image
+from wpod.storage import platforms
+from wpod.storage.store import Store
+from wpod.storage.unpack import tree_path, unpack, unpacked_size
+
+_ANNOTATION = "module.wasm.image/variant"
+_PATIENCE_SECONDS = 0.2
+_MAGIC = b"\0asm\x01\0\0\0"
+
+
+@dataclass(frozen=True)
+class ImageModule:
+    """The module that an image's entrypoint names: its path in the unpacked tree and in the image."""
+
+    host_path: str
+    image_path: str
+    tree: str
+
+
+def is_wasm_image(image: Image) -> bool:
+    """Whether the image says that it holds WebAssembly (platform, annotation, or a raw module)."""
+    return platforms.is_wasm(image.config.platform) or _ANNOTATION in image.annotations or not image.diff_ids
+
+
+def precompile(store: Store, image: Image) -> None:
+    """Unpack a wasm image and start compiling its module; never waits long, and never fails: `run` will tell."""
+    if not is_wasm_image(image) or not image.layers:
+        return
+    try:
+        with store.lease():
+            tree = unpack(store, image, wasm_map()).path
+            module = find_module(image, tree)
+            if module is None:
+                return
+            from wpod.runtime.modules import compile as compiling
+            from wpod.runtime.modules.digests import module_digest
+
+            digest = module_digest(module.host_path, os.path.dirname(tree))
+            compiling.ensure_compiled(module.host_path, digest, store.paths.aot, _PATIENCE_SECONDS)
+    except (WpodError, OSError):
+        return
+
+
+def wasm_map() -> IdMap:
+    """The id map of this user's wasm containers."""
+    return IDENTITY if os.geteuid() == 0 else SINGLE
+
+
+def find_module(image: Image, tree: str) -> ImageModule | None:
+    """The entrypoint of an image, if it is a module by its first bytes; links are resolved inside the tree."""
+    words = image.config.entrypoint or image.config.command
+    if not words:
+        return None
+    inner = words[0] if words[0].startswith("/") else f"{image.config.working_directory}/{words[0]}"
+    if openat2.read_inside(tree, inner, len(_MAGIC)) != _MAGIC:
+        return None
+    root = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = openat2.open_inside(root, inner, os.O_PATH)
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        os.close(descriptor)
+    finally:
+        os.close(root)
+    return ImageModule(path, inner, tree)
+
+
+def describe_module(store: Store, image: Image) -> dict[str, object] | None:
+    """What `image inspect` tells of the module: found only in a tree that is there already."""
+    for id_map in (IDENTITY, SINGLE):
+        tree = tree_path(store, image, id_map)
+        if unpacked_size(tree) is None:
+            continue
+        module = find_module(image, tree)
+        if module is not None:
+            return _described(module)
+    return None
+
+
+def _described(module: ImageModule) -> dict[str, object]:
+    found: dict[str, object] = {"Path": module.image_path, "SizeBytes": os.path.getsize(module.host_path)}
+    try:
+        from wpod.runtime.modules import inspect as inspecting  # type: ignore[attr-defined,unused-ignore]
+    except ImportError:
+        return found
+    return {**found, **inspecting.describe(module.host_path)}
