@@ -48,6 +48,8 @@ struct Mount {
     /// The components of the target.
     target: Vec<Vec<u8>>,
     directory: Directory,
+    /// Only this file of the directory is mounted, and the target names it.
+    file: Option<Vec<u8>>,
 }
 
 /// The container's root and what is mounted in it.
@@ -69,6 +71,15 @@ impl RootDirectory {
 
     /// Mounts a directory at an absolute path of the guest; a later mount hides an earlier one.
     pub fn mount(&mut self, target: &[u8], source: OwnedFd, access: Access) {
+        self.add(target, source, access, None);
+    }
+
+    /// Mounts one file of a directory at an absolute path of the guest.
+    pub fn mount_file(&mut self, target: &[u8], parent: OwnedFd, name: Vec<u8>, access: Access) {
+        self.add(target, parent, access, Some(name));
+    }
+
+    fn add(&mut self, target: &[u8], source: OwnedFd, access: Access, file: Option<Vec<u8>>) {
         let directory = Directory {
             base: Arc::new(source),
             access,
@@ -79,7 +90,7 @@ impl RootDirectory {
             ambiguous: false,
         };
         let target = components(target).map(<[u8]>::to_vec).collect();
-        self.mounts.insert(0, Mount { target, directory });
+        self.mounts.insert(0, Mount { target, directory, file });
         // The longest target first; the sort keeps later mounts before earlier ones of the same length.
         self.mounts
             .sort_by_key(|mount| std::cmp::Reverse(mount.target.len()));
@@ -107,6 +118,8 @@ pub(crate) struct Target {
     containment: Containment,
     access: Access,
     origin: Origin,
+    /// The path leads to a mount itself, whose name cannot be taken away.
+    is_mountpoint: bool,
     path: Vec<u8>,
 }
 
@@ -177,6 +190,7 @@ impl Directory {
             containment: directory.containment,
             access: directory.access,
             origin: directory.origin,
+            is_mountpoint: false,
             path: full,
         })
     }
@@ -210,6 +224,9 @@ impl Directory {
     /// be `.` or `..`.
     pub fn place(&self, path: &[u8]) -> Result<Place> {
         let target = self.target(path)?;
+        if target.is_mountpoint {
+            return Err(Errno::BUSY);
+        }
         let end = target
             .path
             .iter()
@@ -334,7 +351,9 @@ fn mounted(root: &RootDirectory, path: &[u8]) -> Option<Target> {
         normal.len() >= mount.target.len()
             && mount.target.iter().zip(&normal).all(|(a, b)| a.as_slice() == *b)
     })?;
-    let mut below = normal[found.target.len()..].join(&b'/');
+    let is_mountpoint = normal.len() == found.target.len();
+    let rest = found.file.as_deref().into_iter().chain(normal[found.target.len()..].iter().copied());
+    let mut below = rest.collect::<Vec<_>>().join(&b'/');
     if path.ends_with(b"/") && !below.is_empty() {
         below.push(b'/');
     }
@@ -343,6 +362,7 @@ fn mounted(root: &RootDirectory, path: &[u8]) -> Option<Target> {
         containment: Containment::Beneath,
         access: found.directory.access,
         origin: found.directory.origin,
+        is_mountpoint,
         path: below,
     })
 }

@@ -1,0 +1,68 @@
+//! `wpod-runner FD`: runs one wasm container, as the launch plan in the sealed memfd FD says.
+//!
+//! # Theory of operation
+//! Phases: parse, load, instantiate, open, restrict, ready, run, report (a module each where it is more than a
+//! few lines). Load and instantiate touch nothing of the container, so that a loaded process could be forked for
+//! many containers. What can fail does so before `ready`, and is told through the readiness pipe alone. From
+//! `ready` on there is one process with one thread, confined to what the container was given, whose only voice is
+//! the container's log (and terminal) and whose end is a store into the state file. `run` never returns to a
+//! caller that would clean up: the kernel does that when the process ends.
+//!
+//! The program is static and its heap small: everything that is written to before the guest starts counts for
+//! each of a thousand idle containers.
+
+mod confinement;
+mod failure;
+mod files;
+mod filter;
+mod landlock;
+mod load;
+mod mounts;
+mod output;
+mod run;
+mod signals;
+mod startup;
+
+use failure::Failure;
+use formats::launch_plan::{LaunchPlan, PlanFile, Program};
+
+fn main() {
+    let descriptor = match startup::plan_descriptor(std::env::args_os()) {
+        Ok(descriptor) => descriptor,
+        Err(failure) => {
+            // Started by hand: there is no readiness pipe to tell.
+            eprintln!("error: {}", failure.cause);
+            std::process::exit(failure.code);
+        }
+    };
+    startup::complete_standard_streams();
+    let file = PlanFile::map(descriptor, 0).unwrap_or_else(|error| refuse_plan(error));
+    kernel_calls::files::close(descriptor);
+    let plan = LaunchPlan::parse(file.bytes(), Program::Runner).unwrap_or_else(|error| refuse_plan(error));
+    let ready = startup::ReadyPipe::take(&plan);
+    match start(&plan, &ready) {
+        Ok(container) => {
+            drop(file);
+            container.run(ready)
+        }
+        Err(failure) => ready.fail(&failure),
+    }
+}
+
+fn refuse_plan(error: formats::launch_plan::PlanError) -> ! {
+    eprintln!("error: {error}");
+    std::process::exit(failure::WPOD_FAILED)
+}
+
+/// All phases before the guest runs.
+fn start(plan: &LaunchPlan<'_>, ready: &startup::ReadyPipe) -> Result<run::Container, Failure> {
+    signals::install_fault_handlers();
+    startup::close_inherited(ready)?;
+    startup::become_independent(plan)?;
+    startup::join_cgroups(plan)?;
+    let mut loaded = load::load(plan)?;
+    let opened = files::open(plan, &loaded)?;
+    confinement::restrict(plan, &opened)?;
+    loaded.instance.set_context(Box::new(opened.context));
+    Ok(run::Container { instance: loaded.instance, state: opened.state, output: opened.output, timeout: opened.timeout })
+}

@@ -1,0 +1,130 @@
+//! The first steps: descriptors, session, cgroups, and the readiness pipe.
+
+use std::ffi::{CString, OsString};
+use std::fmt::Write as _;
+
+use formats::launch_plan::LaunchPlan;
+
+use crate::failure::{check, shown, Failure};
+
+/// The descriptor that the command line names.
+pub fn plan_descriptor(arguments: impl Iterator<Item = OsString>) -> Result<i32, Failure> {
+    let words: Vec<OsString> = arguments.skip(1).collect();
+    let number = match words.as_slice() {
+        [word] => word.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|number| *number > 2),
+        _ => None,
+    };
+    number.ok_or_else(|| Failure::own("usage: wpod-runner FD (the descriptor of a sealed launch plan)"))
+}
+
+/// Opens /dev/null wherever one of the descriptors 0 to 2 is closed: the next file opened would take its place,
+/// and the guest's output would land in it.
+pub fn complete_standard_streams() {
+    for number in 0..=2 {
+        // SAFETY: plain queries; open takes the lowest free number, which is this one.
+        unsafe {
+            if libc::fcntl(number, libc::F_GETFD) < 0 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
+    }
+}
+
+/// The pipe through which the one word of readiness goes.
+pub struct ReadyPipe {
+    descriptor: i32,
+}
+
+impl ReadyPipe {
+    /// Takes over the plan's descriptor.
+    pub fn take(plan: &LaunchPlan<'_>) -> ReadyPipe {
+        let descriptor = plan.number("ready-fd").and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
+        // SAFETY: a plain call; a wrong descriptor is an error without effect.
+        unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+        ReadyPipe { descriptor }
+    }
+
+    pub fn raw(&self) -> i32 {
+        self.descriptor
+    }
+
+    /// Says that the guest is about to run.
+    pub fn ready(self) {
+        // Whoever started this may be gone; the container runs all the same.
+        let _ = kernel_calls::files::write_all(self.descriptor, b"R");
+        kernel_calls::files::close(self.descriptor);
+    }
+
+    /// Says why there will be no guest, and ends with the code that was told.
+    pub fn fail(self, failure: &Failure) -> ! {
+        let mut text = format!("E{}\n{}", failure.code, failure.cause.replace('\n', " "));
+        if let Some(hint) = failure.hint {
+            let _ = write!(text, "\n{hint}");
+        }
+        let _ = kernel_calls::files::write_all(self.descriptor, text.as_bytes());
+        kernel_calls::files::close(self.descriptor);
+        // In the foreground the process that started this was replaced by it, and a child of that one waits for
+        // the word above to undo the container. The shell gets its prompt after that.
+        // SAFETY: waits for any child; its status is not asked for.
+        while unsafe { libc::wait(std::ptr::null_mut()) } > 0 {}
+        std::process::exit(failure.code)
+    }
+}
+
+/// Closes whatever else was inherited: the guest could not reach it, but it would be held open.
+pub fn close_inherited(ready: &ReadyPipe) -> Result<(), Failure> {
+    let kept = u32::try_from(ready.raw()).map_err(|_| Failure::own("the readiness pipe is not open"))?;
+    let ranges = [(3, kept.saturating_sub(1)), (kept.max(2) + 1, u32::MAX)];
+    for (first, last) in ranges {
+        if first <= last {
+            // SAFETY: descriptors of this process that no object here owns yet.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }, "close inherited files")?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves what ties the process to whoever started it.
+pub fn become_independent(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
+    // SAFETY: plain calls. SIGCHLD must have its default, else children could not be waited for.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        libc::umask(0o022);
+        check(i64::from(libc::chdir(c"/".as_ptr())), "enter /")?;
+    }
+    let detached = !plan.flag("terminal");
+    let null = (detached || !plan.flag("stdin")).then(open_null).transpose()?;
+    if let Some(null) = null {
+        let first = if plan.flag("stdin") { 1 } else { 0 };
+        let last = if detached { 2 } else { 0 };
+        for number in first..=last {
+            // SAFETY: replaces a standard stream, which no object here owns yet.
+            check(i64::from(unsafe { libc::dup2(null, number) }), "redirect a standard stream")?;
+        }
+        kernel_calls::files::close(null);
+    }
+    if detached {
+        // Fails where the process leads a group already, which is as good.
+        // SAFETY: a plain call.
+        unsafe { libc::setsid() };
+    }
+    Ok(())
+}
+
+fn open_null() -> Result<i32, Failure> {
+    // SAFETY: a terminated path.
+    let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+    check(i64::from(null), "open /dev/null").map(|_| null)
+}
+
+/// Joins the plan's cgroups, before anything of the guest is loaded: what it costs then counts for it.
+pub fn join_cgroups(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
+    for directory in plan.all("cgroup") {
+        let path = [directory.to_bytes(), b"/cgroup.procs"].concat();
+        let path = CString::new(path).map_err(|_| Failure::own("the cgroup's path has a NUL in it"))?;
+        let joined = kernel_calls::files::open(&path, libc::O_WRONLY, 0)
+            .and_then(|file| kernel_calls::files::write_all(file.raw(), b"0"));
+        joined.map_err(|error| Failure::own(format!("cannot join the cgroup {}: {error}", shown(directory))))?;
+    }
+    Ok(())
+}
