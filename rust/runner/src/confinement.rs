@@ -61,7 +61,10 @@ fn set_limits(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
         set_limit(&limit)?;
     }
     if core {
-        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let none = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
         // SAFETY: a live struct.
         unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
     }
@@ -89,18 +92,30 @@ fn set_limit(limit: &Rlimit<'_>) -> Result<(), Failure> {
         b"stack" => libc::RLIMIT_STACK,
         _ => return Err(Failure::own(format!("there is no limit of the name {name}"))),
     };
-    let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+    let value = libc::rlimit {
+        rlim_cur: limit.soft,
+        rlim_max: limit.hard,
+    };
     // SAFETY: a live struct.
-    check(i64::from(unsafe { libc::setrlimit(resource, &value) }), format_args!("set the limit {name}")).map(|_| ())
+    check(
+        i64::from(unsafe { libc::setrlimit(resource, &value) }),
+        format_args!("set the limit {name}"),
+    )
+    .map(|_| ())
 }
 
 /// As root: groups, group and user of the plan. From user 0 too the capabilities go, below.
 fn become_user(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
     let number = |key| plan.number(key).and_then(|number| u32::try_from(number).ok());
     let wrong = || Failure::own("a user or group id is out of range");
-    let (user, group) = (number("user-id").ok_or_else(wrong)?, number("group-id").ok_or_else(wrong)?);
-    let groups: Vec<u32> =
-        plan.all("supplementary-group").filter_map(|text| text.to_str().ok()?.parse().ok()).collect();
+    let (user, group) = (
+        number("user-id").ok_or_else(wrong)?,
+        number("group-id").ok_or_else(wrong)?,
+    );
+    let groups: Vec<u32> = plan
+        .all("supplementary-group")
+        .filter_map(|text| text.to_str().ok()?.parse().ok())
+        .collect();
     // exec of a set-user-id program is impossible anyway; this holds for user 0 as such.
     let bits = libc::SECBIT_NOROOT
         | libc::SECBIT_NOROOT_LOCKED
@@ -112,9 +127,18 @@ fn become_user(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
     unsafe {
         // Refused where this root lacks the capability, who then has few others to lose.
         libc::prctl(libc::PR_SET_SECUREBITS, bits, 0, 0, 0);
-        check(i64::from(libc::setgroups(groups.len(), groups.as_ptr())), "set the supplementary groups")?;
-        check(i64::from(libc::setresgid(group, group, group)), format_args!("become group {group}"))?;
-        check(i64::from(libc::setresuid(user, user, user)), format_args!("become user {user}"))?;
+        check(
+            i64::from(libc::setgroups(groups.len(), groups.as_ptr())),
+            "set the supplementary groups",
+        )?;
+        check(
+            i64::from(libc::setresgid(group, group, group)),
+            format_args!("become group {group}"),
+        )?;
+        check(
+            i64::from(libc::setresuid(user, user, user)),
+            format_args!("become user {user}"),
+        )?;
     }
     Ok(())
 }
@@ -139,7 +163,10 @@ struct CapabilityHeader {
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 fn drop_capabilities() -> Result<(), Failure> {
-    let header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let header = CapabilityHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
     let nothing = [0u32; 6];
     // SAFETY: the structs of version 3: effective, permitted and inheritable, twice.
     let result = unsafe { libc::syscall(libc::SYS_capset, &header, nothing.as_ptr()) };

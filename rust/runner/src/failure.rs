@@ -22,16 +22,27 @@ pub struct Failure {
 impl Failure {
     /// wpod cannot do what the plan says.
     pub fn own(cause: impl Into<String>) -> Failure {
-        Failure { code: WPOD_FAILED, cause: cause.into(), hint: None }
+        Failure {
+            code: WPOD_FAILED,
+            cause: cause.into(),
+            hint: None,
+        }
     }
 
     /// The module is at fault.
     pub fn module(cause: impl Into<String>) -> Failure {
-        Failure { code: NOT_EXECUTABLE, cause: cause.into(), hint: None }
+        Failure {
+            code: NOT_EXECUTABLE,
+            cause: cause.into(),
+            hint: None,
+        }
     }
 
     pub fn with_hint(self, hint: &'static str) -> Failure {
-        Failure { hint: Some(hint), ..self }
+        Failure {
+            hint: Some(hint),
+            ..self
+        }
     }
 
     /// A system call failed; `what` is what was being done, an infinitive: "mount the root".
@@ -42,7 +53,11 @@ impl Failure {
 
 /// The error of the last system call, without Rust's "(os error N)".
 pub fn last_error() -> kernel_calls::Errno {
-    kernel_calls::Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+    kernel_calls::Errno(
+        std::io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::EIO),
+    )
 }
 
 /// Gives the value of a system call that is negative on failure.

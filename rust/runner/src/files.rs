@@ -38,7 +38,11 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
     describe_engine(state, loaded);
     let mut grants = Vec::new();
     let log = open_log(plan, &mut grants)?;
-    let output = Output { log, terminal: plan.flag("terminal"), state };
+    let output = Output {
+        log,
+        terminal: plan.flag("terminal"),
+        state,
+    };
     state.add_confinement(mounts::enter_namespaces(plan)?);
     let root = open_root(plan, &mut grants)?;
     // SAFETY: descriptor 0 is open (startup) and nothing else owns it.
@@ -50,7 +54,13 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
         .root(root, plan.one("workdir").to_bytes())
         .map_err(|_| Failure::own("the working directory's path is too long"))?
         .build();
-    Ok(Opened { context, state, output, grants, timeout: plan.number("timeout-seconds") })
+    Ok(Opened {
+        context,
+        state,
+        output,
+        grants,
+        timeout: plan.number("timeout-seconds"),
+    })
 }
 
 /// Opens, locks and begins the state file. It lives as long as the process: signal handlers store into it.
@@ -59,7 +69,8 @@ fn open_state(plan: &LaunchPlan<'_>) -> Result<&'static StateFile, Failure> {
     let state = StateFile::open(plan.one("state")).map_err(told)?;
     state.lock().map_err(told)?;
     state.begin(Kind::Wasm).map_err(told)?;
-    let (pid, start) = own_identity().map_err(|error| Failure::own(format!("cannot read /proc/self/stat: {error}")))?;
+    let (pid, start) =
+        own_identity().map_err(|error| Failure::own(format!("cannot read /proc/self/stat: {error}")))?;
     state.set_main_process(pid, start);
     Ok(Box::leak(Box::new(state)))
 }
@@ -74,13 +85,24 @@ fn describe_engine(state: &StateFile, loaded: &Loaded) {
     }
 }
 
-fn open_log(plan: &LaunchPlan<'_>, grants: &mut Vec<Grant>) -> Result<Option<Arc<Mutex<LogWriter>>>, Failure> {
-    let Some(path) = plan.optional("log-directory") else { return Ok(None) };
+fn open_log(
+    plan: &LaunchPlan<'_>,
+    grants: &mut Vec<Grant>,
+) -> Result<Option<Arc<Mutex<LogWriter>>>, Failure> {
+    let Some(path) = plan.optional("log-directory") else {
+        return Ok(None);
+    };
     let refused = |error| Failure::own(format!("cannot open the log in {}: {error}", shown(path)));
     let directory = kernel_calls::files::open(path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
         .map_err(refused)?;
-    grants.push(Grant { descriptor: directory.raw(), access: Access::ReadWrite, temporary: false });
-    let max_bytes = plan.number("log-max-bytes").unwrap_or(container_log::DEFAULT_MAX_BYTES);
+    grants.push(Grant {
+        descriptor: directory.raw(),
+        access: Access::ReadWrite,
+        temporary: false,
+    });
+    let max_bytes = plan
+        .number("log-max-bytes")
+        .unwrap_or(container_log::DEFAULT_MAX_BYTES);
     let log = LogWriter::open_in(directory, max_bytes).map_err(refused)?;
     Ok(Some(Arc::new(Mutex::new(log))))
 }
@@ -93,11 +115,19 @@ fn open_root(plan: &LaunchPlan<'_>, grants: &mut Vec<Grant>) -> Result<RootDirec
         _ => (open_directory(path, "the container's root")?, Access::ReadOnly),
     };
     let descriptor = directory.as_raw_fd();
-    grants.push(Grant { descriptor, access, temporary: false });
+    grants.push(Grant {
+        descriptor,
+        access,
+        temporary: false,
+    });
     let mut root = RootDirectory::new(directory, access);
     for tmpfs in plan.tmpfs() {
         let mounted = mounts::tmpfs(tmpfs.size_bytes)?;
-        grants.push(Grant { descriptor: mounted.as_raw_fd(), access: Access::ReadWrite, temporary: false });
+        grants.push(Grant {
+            descriptor: mounted.as_raw_fd(),
+            access: Access::ReadWrite,
+            temporary: false,
+        });
         root.mount(tmpfs.target, mounted, Access::ReadWrite);
         show_mountpoint(descriptor, access, tmpfs.target);
     }
@@ -126,19 +156,35 @@ fn show_mountpoint(root: RawFd, access: Access, target: &[u8]) {
     }
 }
 
-fn mount_volume(root: &mut RootDirectory, volume: &Volume<'_>, grants: &mut Vec<Grant>) -> Result<(), Failure> {
-    let access = if volume.read_only { Access::ReadOnly } else { Access::ReadWrite };
+fn mount_volume(
+    root: &mut RootDirectory,
+    volume: &Volume<'_>,
+    grants: &mut Vec<Grant>,
+) -> Result<(), Failure> {
+    let access = if volume.read_only {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
     let source = CString::new(volume.source).map_err(|_| Failure::own("a volume's path has a NUL in it"))?;
     if volume.directory {
         let directory = open_directory(&source, "the volume")?;
-        grants.push(Grant { descriptor: directory.as_raw_fd(), access, temporary: false });
+        grants.push(Grant {
+            descriptor: directory.as_raw_fd(),
+            access,
+            temporary: false,
+        });
         root.mount(volume.target, directory, access);
         return Ok(());
     }
     let (parent, name) = split_file(&source)?;
     // Landlock gets the file alone, although the way to it is its directory.
     let file = open_path(&source, 0, "the volume")?;
-    grants.push(Grant { descriptor: file.into_raw_fd(), access, temporary: true });
+    grants.push(Grant {
+        descriptor: file.into_raw_fd(),
+        access,
+        temporary: true,
+    });
     root.mount_file(volume.target, parent, name, access);
     Ok(())
 }
@@ -147,10 +193,12 @@ fn mount_volume(root: &mut RootDirectory, volume: &Volume<'_>, grants: &mut Vec<
 fn split_file(source: &CStr) -> Result<(OwnedFd, Vec<u8>), Failure> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let path = std::ffi::OsStr::from_bytes(source.to_bytes());
-    let real = std::fs::canonicalize(path).map_err(|_| Failure::system(format!("open the volume {}", shown(source))))?;
+    let real = std::fs::canonicalize(path)
+        .map_err(|_| Failure::system(format!("open the volume {}", shown(source))))?;
     let real = real.into_os_string().into_vec();
     let slash = real.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-    let parent = CString::new(&real[..slash.max(1)]).map_err(|_| Failure::own("a volume's path has a NUL in it"))?;
+    let parent =
+        CString::new(&real[..slash.max(1)]).map_err(|_| Failure::own("a volume's path has a NUL in it"))?;
     Ok((open_directory(&parent, "the volume")?, real[slash + 1..].to_vec()))
 }
 

@@ -100,14 +100,23 @@ const UNKNOWN: &[libc::c_long] = &[
 ];
 
 /// `ioctl` requests that only ask: bytes to read, terminal settings, window size.
-const QUERIES: [u32; 3] = [libc::FIONREAD as u32, libc::TCGETS as u32, libc::TIOCGWINSZ as u32];
+const QUERIES: [u32; 3] = [
+    libc::FIONREAD as u32,
+    libc::TCGETS as u32,
+    libc::TIOCGWINSZ as u32,
+];
 
 /// A list of instructions.
 struct Program(Vec<sock_filter>);
 
 impl Program {
     fn push(&mut self, code: u16, jumps: (u8, u8), k: u32) {
-        self.0.push(sock_filter { code, jt: jumps.0, jf: jumps.1, k });
+        self.0.push(sock_filter {
+            code,
+            jt: jumps.0,
+            jf: jumps.1,
+            k,
+        });
     }
 
     fn give(&mut self, action: u32) {
@@ -181,8 +190,13 @@ pub fn install() -> bool {
     // SAFETY: a plain query.
     let pid = unsafe { libc::getpid() };
     let mut instructions = assemble(pid as u32);
-    let Ok(length) = u16::try_from(instructions.len()) else { return false };
-    let program = sock_fprog { len: length, filter: instructions.as_mut_ptr() };
+    let Ok(length) = u16::try_from(instructions.len()) else {
+        return false;
+    };
+    let program = sock_fprog {
+        len: length,
+        filter: instructions.as_mut_ptr(),
+    };
     // SAFETY: a program of the length given, which the kernel copies.
     unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program) == 0 }
 }
@@ -223,19 +237,36 @@ mod tests {
     #[test]
     fn lists_are_obeyed() {
         for number in ALLOWED {
-            assert_eq!(judge(*number, [0; 6], NATIVE), libc::SECCOMP_RET_ALLOW, "{number}");
+            assert_eq!(
+                judge(*number, [0; 6], NATIVE),
+                libc::SECCOMP_RET_ALLOW,
+                "{number}"
+            );
         }
         for number in UNKNOWN {
             assert_eq!(judge(*number, [0; 6], NATIVE), error(libc::ENOSYS), "{number}");
         }
-        for number in [libc::SYS_execve, libc::SYS_ptrace, libc::SYS_clone, libc::SYS_socket, libc::SYS_mount] {
-            assert_eq!(judge(number, [0; 6], NATIVE), libc::SECCOMP_RET_KILL_PROCESS, "{number}");
+        for number in [
+            libc::SYS_execve,
+            libc::SYS_ptrace,
+            libc::SYS_clone,
+            libc::SYS_socket,
+            libc::SYS_mount,
+        ] {
+            assert_eq!(
+                judge(number, [0; 6], NATIVE),
+                libc::SECCOMP_RET_KILL_PROCESS,
+                "{number}"
+            );
         }
     }
 
     #[test]
     fn other_conventions_are_killed() {
-        assert_eq!(judge(libc::SYS_read, [0; 6], 0x4000_0003), libc::SECCOMP_RET_KILL_PROCESS);
+        assert_eq!(
+            judge(libc::SYS_read, [0; 6], 0x4000_0003),
+            libc::SECCOMP_RET_KILL_PROCESS
+        );
         let x32 = libc::SYS_read | i64::from(X32_BIT);
         assert_eq!(judge(x32, [0; 6], NATIVE), libc::SECCOMP_RET_KILL_PROCESS);
     }
@@ -243,7 +274,10 @@ mod tests {
     #[test]
     fn arguments_are_looked_at() {
         let protect = |bits: i32| judge(libc::SYS_mprotect, [0, 0, bits as u64, 0, 0, 0], NATIVE);
-        assert_eq!(protect(libc::PROT_READ | libc::PROT_WRITE), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(
+            protect(libc::PROT_READ | libc::PROT_WRITE),
+            libc::SECCOMP_RET_ALLOW
+        );
         assert_eq!(protect(libc::PROT_READ | libc::PROT_EXEC), error(libc::EPERM));
         let signal = |pid: u64| judge(libc::SYS_tgkill, [pid, 0, 0, 0, 0, 0], NATIVE);
         assert_eq!(signal(77), libc::SECCOMP_RET_ALLOW);

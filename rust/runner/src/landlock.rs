@@ -62,7 +62,8 @@ impl Ruleset {
 fn version() -> Option<i64> {
     let none = std::ptr::null::<RulesetAttributes>();
     // SAFETY: with this flag the kernel wants no struct.
-    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, CREATE_RULESET_VERSION) };
+    let version =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, CREATE_RULESET_VERSION) };
     (version > 0).then_some(version)
 }
 
@@ -89,7 +90,9 @@ pub fn prepare(grants: &[Grant]) -> Option<Ruleset> {
     };
     // SAFETY: a live struct of at least the size given.
     let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &attributes, size, 0) };
-    let ruleset = Ruleset { descriptor: i32::try_from(result).ok().filter(|descriptor| *descriptor >= 0)? };
+    let ruleset = Ruleset {
+        descriptor: i32::try_from(result).ok().filter(|descriptor| *descriptor >= 0)?,
+    };
     for grant in grants {
         if !allow(&ruleset, grant, handled) {
             kernel_calls::files::close(ruleset.descriptor);
@@ -105,11 +108,25 @@ fn allow(ruleset: &Ruleset, grant: &Grant, handled: u64) -> bool {
         // Nothing is executed, and no devices are made.
         Access::ReadWrite => !(EXECUTE | MAKE_CHAR | MAKE_BLOCK),
     };
-    let possible = if is_directory(grant.descriptor) { handled } else { handled & OF_FILES };
-    let rule = PathBeneath { allowed_access: wanted & possible, parent_fd: grant.descriptor };
+    let possible = if is_directory(grant.descriptor) {
+        handled
+    } else {
+        handled & OF_FILES
+    };
+    let rule = PathBeneath {
+        allowed_access: wanted & possible,
+        parent_fd: grant.descriptor,
+    };
     // SAFETY: a live struct of the type that the rule's kind wants.
-    let result =
-        unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset.descriptor, RULE_PATH_BENEATH, &rule, 0) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.descriptor,
+            RULE_PATH_BENEATH,
+            &rule,
+            0,
+        )
+    };
     result == 0
 }
 

@@ -46,7 +46,12 @@ pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
                 CodeMemory::Shared => Engine::AotShared,
                 CodeMemory::PrivateCopy => Engine::AotPrivate,
             };
-            (loaded.module, engine, (loaded.code_address, loaded.code_bytes), None)
+            (
+                loaded.module,
+                engine,
+                (loaded.code_address, loaded.code_bytes),
+                None,
+            )
         }
         Err((_, Some(reason))) if plan.one("aot").to_bytes() == b"require" => {
             let failure = Failure::module(format!("compiled code is required, but {reason}"));
@@ -60,19 +65,35 @@ pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
     check_imports(&module)?;
     check_entry(&module)?;
     let instance = instantiate(plan, &module)?;
-    Ok(Loaded { instance, engine, code, interpreter_reason })
+    Ok(Loaded {
+        instance,
+        engine,
+        code,
+        interpreter_reason,
+    })
 }
 
 fn open_file(path: &std::ffi::CStr) -> std::io::Result<File> {
     // A FIFO in the place of a module must not hold the start.
-    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(OsStr::from_bytes(path.to_bytes()))
+    File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(OsStr::from_bytes(path.to_bytes()))
 }
 
 fn map_module(plan: &LaunchPlan<'_>) -> Result<ModuleBytes, Failure> {
     let unreadable = |error: std::io::Error| {
-        let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
+        let code = if error.kind() == ErrorKind::NotFound {
+            NOT_FOUND
+        } else {
+            NOT_EXECUTABLE
+        };
         let errno = kernel_calls::Errno(error.raw_os_error().unwrap_or(libc::EIO));
-        Failure { code, cause: format!("cannot read the module: {errno}"), hint: None }
+        Failure {
+            code,
+            cause: format!("cannot read the module: {errno}"),
+            hint: None,
+        }
     };
     let file = open_file(plan.one("module")).map_err(unreadable)?;
     let status = file.metadata().map_err(unreadable)?;
@@ -99,7 +120,10 @@ fn load_compiled(
         }
         Err(error) => {
             let errno = kernel_calls::Errno(error.raw_os_error().unwrap_or(libc::EIO));
-            return Err((bytes, Some(format!("the compiled file cannot be opened: {errno}"))));
+            return Err((
+                bytes,
+                Some(format!("the compiled file cannot be opened: {errno}")),
+            ));
         }
     };
     let digest = plan.one("module-digest").to_string_lossy();
@@ -131,13 +155,20 @@ fn check_imports(module: &Module) -> Result<(), Failure> {
 
 fn check_entry(module: &Module) -> Result<(), Failure> {
     let exports = module.exports();
-    let function = |name: &str| exports.iter().find(|export| export.name == name).map(|export| &export.kind);
+    let function = |name: &str| {
+        exports
+            .iter()
+            .find(|export| export.name == name)
+            .map(|export| &export.kind)
+    };
     match function("_start") {
         Some(ExternType::Function(kind)) if kind.parameters.is_empty() && kind.results.is_empty() => Ok(()),
-        Some(_) => Err(Failure::module("the module's _start is not a function without arguments and results")),
-        None if function("_initialize").is_some() => {
-            Err(Failure::module("the module is a library (it has _initialize, but no _start to run)"))
-        }
+        Some(_) => Err(Failure::module(
+            "the module's _start is not a function without arguments and results",
+        )),
+        None if function("_initialize").is_some() => Err(Failure::module(
+            "the module is a library (it has _initialize, but no _start to run)",
+        )),
         None => Err(Failure::module("the module has no _start function to run")
             .with_hint("a WASI command exports _start; compile it as a program, not as a library")),
     }
@@ -146,10 +177,16 @@ fn check_entry(module: &Module) -> Result<(), Failure> {
 /// The engine reserves the largest possible memory as address space; a limit on that is better told by its name
 /// than by a failing mapping.
 fn check_address_space(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
-    let mut inherited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    let mut inherited = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
     // SAFETY: the kernel fills the struct in.
     unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut inherited) };
-    let planned = plan.rlimits().find(|limit| limit.name == b"as").map_or(u64::MAX, |limit| limit.soft);
+    let planned = plan
+        .rlimits()
+        .find(|limit| limit.name == b"as")
+        .map_or(u64::MAX, |limit| limit.soft);
     let limit = inherited.rlim_cur.min(planned);
     if limit >= ADDRESS_SPACE_BYTES {
         return Ok(());
@@ -173,7 +210,10 @@ fn instantiate(plan: &LaunchPlan<'_>, module: &Module) -> Result<Instance, Failu
             return Err(too_small(u64::from(limits.minimum) * PAGE_BYTES));
         }
     }
-    let options = InstanceOptions { max_memory_pages: cap_pages.map(|pages| pages.max(1)), ..InstanceOptions::default() };
+    let options = InstanceOptions {
+        max_memory_pages: cap_pages.map(|pages| pages.max(1)),
+        ..InstanceOptions::default()
+    };
     let instance = Instance::new(module, options)
         .map_err(|reason| Failure::module(format!("the module cannot be instantiated: {reason}")))?;
     // A memory that is neither exported nor imported is only seen now.

@@ -64,5 +64,10 @@ fn start(plan: &LaunchPlan<'_>, ready: &startup::ReadyPipe) -> Result<run::Conta
     let opened = files::open(plan, &loaded)?;
     confinement::restrict(plan, &opened)?;
     loaded.instance.set_context(Box::new(opened.context));
-    Ok(run::Container { instance: loaded.instance, state: opened.state, output: opened.output, timeout: opened.timeout })
+    Ok(run::Container {
+        instance: loaded.instance,
+        state: opened.state,
+        output: opened.output,
+        timeout: opened.timeout,
+    })
 }

@@ -46,7 +46,9 @@ pub fn enter_namespaces(plan: &LaunchPlan<'_>) -> Result<u32, Failure> {
             return Ok(0);
         }
         let failure = Failure::system("make the namespaces that mounting needs");
-        return Err(failure.with_hint("user namespaces are forbidden here; use --read-only, or a volume instead of --tmpfs"));
+        return Err(failure.with_hint(
+            "user namespaces are forbidden here; use --read-only, or a volume instead of --tmpfs",
+        ));
     }
     map_ids(plan, user, group)?;
     Ok(held)
@@ -77,23 +79,39 @@ impl Configuration {
     fn open(name: &'static CStr) -> Result<Configuration, Failure> {
         // SAFETY: a terminated name.
         let result = unsafe { libc::syscall(libc::SYS_fsopen, name.as_ptr(), FSOPEN_CLOEXEC) };
-        let descriptor = check(result, format_args!("mount a file system of type {}", shown(name)))?;
+        let descriptor = check(
+            result,
+            format_args!("mount a file system of type {}", shown(name)),
+        )?;
         // SAFETY: fresh, nobody else knows it.
-        Ok(Configuration { descriptor: unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) }, name })
+        Ok(Configuration {
+            descriptor: unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) },
+            name,
+        })
     }
 
     fn configure(&self, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<(), Failure> {
         let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
         // SAFETY: null or terminated strings, as the command wants them.
         let result = unsafe {
-            libc::syscall(libc::SYS_fsconfig, self.descriptor.as_raw_fd(), command, pointer(key), pointer(value), 0)
+            libc::syscall(
+                libc::SYS_fsconfig,
+                self.descriptor.as_raw_fd(),
+                command,
+                pointer(key),
+                pointer(value),
+                0,
+            )
         };
         if result >= 0 {
             return Ok(());
         }
         let error = last_error();
         let told = self.message().unwrap_or_else(|| error.to_string());
-        Err(Failure::own(format!("cannot mount a file system of type {}: {told}", shown(self.name))))
+        Err(Failure::own(format!(
+            "cannot mount a file system of type {}: {told}",
+            shown(self.name)
+        )))
     }
 
     fn set(&self, key: &CStr, value: &CStr) -> Result<(), Failure> {
@@ -113,9 +131,17 @@ impl Configuration {
         let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
         // SAFETY: a plain call on a live descriptor.
         let result = unsafe {
-            libc::syscall(libc::SYS_fsmount, self.descriptor.as_raw_fd(), FSMOUNT_CLOEXEC, attributes)
+            libc::syscall(
+                libc::SYS_fsmount,
+                self.descriptor.as_raw_fd(),
+                FSMOUNT_CLOEXEC,
+                attributes,
+            )
         };
-        let mounted = check(result, format_args!("mount a file system of type {}", shown(self.name)))?;
+        let mounted = check(
+            result,
+            format_args!("mount a file system of type {}", shown(self.name)),
+        )?;
         // SAFETY: fresh, nobody else knows it.
         Ok(unsafe { OwnedFd::from_raw_fd(mounted as RawFd) })
     }
@@ -165,7 +191,10 @@ fn is_mapped() -> bool {
 fn open_layer(path: &CStr) -> Result<OwnedFd, Failure> {
     // SAFETY: a terminated path.
     let descriptor = unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) };
-    check(i64::from(descriptor), format_args!("open the layer {}", shown(path)))?;
+    check(
+        i64::from(descriptor),
+        format_args!("open the layer {}", shown(path)),
+    )?;
     // SAFETY: fresh, nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
@@ -190,10 +219,14 @@ pub fn tmpfs(size_bytes: u64) -> Result<OwnedFd, Failure> {
 
 /// Makes a directory and its parents inside a root, as far as that is possible; links on the way stay inside.
 pub fn make_directories(root: RawFd, path: &[u8]) {
-    let components = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+    let components = path
+        .split(|&byte| byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".");
     let mut parent = b".".to_vec();
     for component in components {
-        let (Ok(directory), Ok(name)) = (CString::new(parent.clone()), CString::new(component)) else { return };
+        let (Ok(directory), Ok(name)) = (CString::new(parent.clone()), CString::new(component)) else {
+            return;
+        };
         // SAFETY: all zeroes is a valid open_how.
         let mut how: libc::open_how = unsafe { std::mem::zeroed() };
         how.flags = (libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64;

@@ -28,7 +28,11 @@ impl Output {
             Stream::Stdout => 1,
             Stream::Stderr => 2,
         };
-        Box::new(StreamSink { stream, terminal: self.terminal.then_some(descriptor), output: self.clone() })
+        Box::new(StreamSink {
+            stream,
+            terminal: self.terminal.then_some(descriptor),
+            output: self.clone(),
+        })
     }
 
     /// Writes to the log; what became of it is counted in the state file.
@@ -87,7 +91,8 @@ impl Sink for StreamSink {
 
     fn terminal(&self) -> Option<i32> {
         // SAFETY: a plain query.
-        self.terminal.filter(|descriptor| unsafe { libc::isatty(*descriptor) } == 1)
+        self.terminal
+            .filter(|descriptor| unsafe { libc::isatty(*descriptor) } == 1)
     }
 }
 
@@ -98,7 +103,11 @@ fn write_terminal(descriptor: i32, bytes: &[u8]) -> Result<usize, i32> {
             Ok(count) => return Ok(count),
             Err(error) if error.0 == libc::EINTR => {}
             Err(error) if error.0 == libc::EAGAIN => {
-                let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLOUT, revents: 0 };
+                let mut poll = libc::pollfd {
+                    fd: descriptor,
+                    events: libc::POLLOUT,
+                    revents: 0,
+                };
                 // SAFETY: one pollfd; waits until there is room.
                 unsafe { libc::ppoll(&mut poll, 1, std::ptr::null(), std::ptr::null()) };
             }

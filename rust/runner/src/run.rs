@@ -41,7 +41,11 @@ impl Container {
         if let Some((_, used, _)) = self.instance.memory_figures() {
             self.state.set_linear_memory_used(used);
         }
-        match self.instance.context_mut::<Context>().and_then(|context| context.exit_request()) {
+        match self
+            .instance
+            .context_mut::<Context>()
+            .and_then(|context| context.exit_request())
+        {
             Some(ExitRequest::Code(code)) => return self.exited((code & 0xff) as i32),
             Some(ExitRequest::Signal(signal)) => {
                 let status = 128 + i32::from(signal);

@@ -34,8 +34,14 @@ fn ending() -> impl Iterator<Item = i32> {
 }
 
 /// Faults of the engine itself: the guest's own are caught by the engine, whose handlers come before these.
-const FAULTS: [i32; 6] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGSYS];
+const FAULTS: [i32; 6] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+    libc::SIGSYS,
+];
 
 /// Installs the handlers for faults. Called before the engine starts, which then passes on what is not its own.
 pub fn install_fault_handlers() {

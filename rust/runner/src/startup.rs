@@ -11,7 +11,10 @@ use crate::failure::{check, shown, Failure};
 pub fn plan_descriptor(arguments: impl Iterator<Item = OsString>) -> Result<i32, Failure> {
     let words: Vec<OsString> = arguments.skip(1).collect();
     let number = match words.as_slice() {
-        [word] => word.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|number| *number > 2),
+        [word] => word
+            .to_str()
+            .and_then(|text| text.parse::<i32>().ok())
+            .filter(|number| *number > 2),
         _ => None,
     };
     number.ok_or_else(|| Failure::own("usage: wpod-runner FD (the descriptor of a sealed launch plan)"))
@@ -38,7 +41,10 @@ pub struct ReadyPipe {
 impl ReadyPipe {
     /// Takes over the plan's descriptor.
     pub fn take(plan: &LaunchPlan<'_>) -> ReadyPipe {
-        let descriptor = plan.number("ready-fd").and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
+        let descriptor = plan
+            .number("ready-fd")
+            .and_then(|number| i32::try_from(number).ok())
+            .unwrap_or(-1);
         // SAFETY: a plain call; a wrong descriptor is an error without effect.
         unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
         ReadyPipe { descriptor }
@@ -78,7 +84,10 @@ pub fn close_inherited(ready: &ReadyPipe) -> Result<(), Failure> {
     for (first, last) in ranges {
         if first <= last {
             // SAFETY: descriptors of this process that no object here owns yet.
-            check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }, "close inherited files")?;
+            check(
+                unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) },
+                "close inherited files",
+            )?;
         }
     }
     Ok(())
@@ -99,7 +108,10 @@ pub fn become_independent(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
         let last = if detached { 2 } else { 0 };
         for number in first..=last {
             // SAFETY: replaces a standard stream, which no object here owns yet.
-            check(i64::from(unsafe { libc::dup2(null, number) }), "redirect a standard stream")?;
+            check(
+                i64::from(unsafe { libc::dup2(null, number) }),
+                "redirect a standard stream",
+            )?;
         }
         kernel_calls::files::close(null);
     }
@@ -124,7 +136,8 @@ pub fn join_cgroups(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
         let path = CString::new(path).map_err(|_| Failure::own("the cgroup's path has a NUL in it"))?;
         let joined = kernel_calls::files::open(&path, libc::O_WRONLY, 0)
             .and_then(|file| kernel_calls::files::write_all(file.raw(), b"0"));
-        joined.map_err(|error| Failure::own(format!("cannot join the cgroup {}: {error}", shown(directory))))?;
+        joined
+            .map_err(|error| Failure::own(format!("cannot join the cgroup {}: {error}", shown(directory))))?;
     }
     Ok(())
 }

@@ -136,7 +136,12 @@ pub fn load(
     fill_slots(&mapping, &header)?;
     let code_address = mapping.start.as_ptr() as u64 + header.text_offset;
     let module = load_mapped(runtime, CachedModule { mapping, wasm }, &header)?;
-    Ok(LoadedCode { module, code_address, code_bytes: header.text_bytes, memory })
+    Ok(LoadedCode {
+        module,
+        code_address,
+        code_bytes: header.text_bytes,
+        memory,
+    })
 }
 
 /// The whole of a cache file in memory, and its page of slots.
@@ -188,12 +193,13 @@ impl Kept for CachedModule {
 fn map(file: &File, header: &Header) -> std::io::Result<(Mapping, CodeMemory)> {
     let length = header.slots_offset as usize + PAGE_BYTES;
     let execute = libc::PROT_READ | libc::PROT_EXEC;
-    let shared = new_mapping(length, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd()).and_then(|mapping| {
-        mapping.protect(header.text_offset, header.text_bytes, execute)?;
-        // Beyond the file's end there is nothing to map: the slots get memory of their own.
-        replace_by_memory(&mapping, header.slots_offset)?;
-        Ok(mapping)
-    });
+    let shared =
+        new_mapping(length, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd()).and_then(|mapping| {
+            mapping.protect(header.text_offset, header.text_bytes, execute)?;
+            // Beyond the file's end there is nothing to map: the slots get memory of their own.
+            replace_by_memory(&mapping, header.slots_offset)?;
+            Ok(mapping)
+        });
     if let Ok(mapping) = shared {
         return Ok((mapping, CodeMemory::Shared));
     }
@@ -233,12 +239,14 @@ fn fill_slots(mapping: &Mapping, header: &Header) -> Result<(), CacheRefusal> {
     let names = unsafe {
         std::slice::from_raw_parts(mapping.at(header.imports_offset), header.imports_bytes as usize)
     };
-    let names = names.split_inclusive(|byte| *byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok());
+    let names = names
+        .split_inclusive(|byte| *byte == 0)
+        .filter_map(|name| CStr::from_bytes_with_nul(name).ok());
     let slots = mapping.at(header.slots_offset).cast::<usize>();
     let mut count = 0;
     for (index, name) in names.take(header.import_count as usize).enumerate() {
-        let address = engine_function(name)
-            .ok_or_else(|| CacheRefusal::Import(name.to_string_lossy().into_owned()))?;
+        let address =
+            engine_function(name).ok_or_else(|| CacheRefusal::Import(name.to_string_lossy().into_owned()))?;
         // SAFETY: the header was checked: one page holds as many slots as there can be imports; it is writable.
         unsafe { slots.add(index).write(address) };
         count += 1;
@@ -246,7 +254,9 @@ fn fill_slots(mapping: &Mapping, header: &Header) -> Result<(), CacheRefusal> {
     if count != header.import_count {
         return Err(CacheRefusal::Import(String::new()));
     }
-    mapping.protect(header.slots_offset, PAGE_BYTES as u64, libc::PROT_READ).map_err(CacheRefusal::Map)
+    mapping
+        .protect(header.slots_offset, PAGE_BYTES as u64, libc::PROT_READ)
+        .map_err(CacheRefusal::Map)
 }
 
 fn engine_function(name: &CStr) -> Option<usize> {
@@ -257,7 +267,9 @@ fn engine_function(name: &CStr) -> Option<usize> {
         std::slice::from_raw_parts(start, count as usize)
     };
     // SAFETY: names of the table are string literals.
-    let entry = table.iter().find(|entry| unsafe { CStr::from_ptr(entry.name) } == name)?;
+    let entry = table
+        .iter()
+        .find(|entry| unsafe { CStr::from_ptr(entry.name) } == name)?;
     Some(entry.address as usize)
 }
 

@@ -15,6 +15,7 @@
 
 pub mod cache;
 pub mod command;
+mod features;
 pub mod host;
 mod instance;
 mod memory;

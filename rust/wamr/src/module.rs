@@ -182,9 +182,8 @@ impl Module {
         };
         if handle.is_null() {
             let text = text_of(&reason);
-            return Err(crate::recognise::load_error(
-                text.strip_prefix("WASM module load failed: ").unwrap_or(&text),
-            ));
+            let reason = text.strip_prefix("WASM module load failed: ").unwrap_or(&text);
+            return Err(crate::recognise::load_error(reason, bytes.as_slice()));
         }
         // SAFETY: a handle fresh from the engine with the bytes it refers into.
         Ok(unsafe { Module::from_raw_parts(runtime, handle, Box::new(bytes)) })

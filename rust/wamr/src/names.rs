@@ -3,22 +3,26 @@
 //! The section follows the appendix "Custom Sections" of the specification. Broken names are no names: the
 //! section has no bearing on what the module does.
 
-/// The bytes that are left to read.
-struct Reader<'a>(&'a [u8]);
+/// The bytes of a module that are left to read. Every method gives `None` where they end too early.
+pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader(bytes)
+    }
+
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (head, tail) = self.0.split_at_checked(length)?;
         self.0 = tail;
         Some(head)
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         self.take(1).map(|bytes| bytes[0])
     }
 
     /// An unsigned LEB128 number of at most 32 bits.
-    fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         let mut value = 0u64;
         for shift in (0..35).step_by(7) {
             let byte = self.byte()?;
@@ -30,7 +34,14 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn sized(&mut self) -> Option<&'a [u8]> {
+    /// Passes over a LEB128 number of any size.
+    pub(crate) fn skip_number(&mut self) -> Option<()> {
+        while self.byte()? & 0x80 != 0 {}
+        Some(())
+    }
+
+    /// Bytes that follow their own length.
+    pub(crate) fn sized(&mut self) -> Option<&'a [u8]> {
         let length = self.u32()?;
         self.take(length as usize)
     }

@@ -82,28 +82,33 @@ pub fn recognise(bytes: &[u8]) -> Content {
     Content::Unknown
 }
 
-/// Parts of the engine's messages that mean a feature outside its build, and the feature's name.
-const FEATURES: &[(&str, &str)] = &[
-    ("memory64", "64-bit memories"),
-    ("shared memory", "threads (shared memory)"),
-    ("unsupported opcode fe", "threads (atomic operations)"),
-    ("unsupported opcode fb", "garbage collection"),
-    ("unsupported opcode 06", "exception handling"),
-    ("unsupported opcode 07", "exception handling"),
-    ("unsupported opcode 08", "exception handling"),
-    ("unsupported opcode 09", "exception handling"),
-    ("unsupported opcode 0a", "exception handling"),
-    ("unsupported opcode 14", "typed function references"),
-    ("unsupported opcode 15", "typed function references"),
-    ("multiple memories", "several memories in one module"),
-    ("multi-memory", "several memories in one module"),
-    ("tag section", "exception handling"),
+/// Opcodes (or their first bytes) of proposals outside the engine's build, as its messages end.
+const OPCODES: &[(&str, &str)] = &[
+    ("fe", "threads (atomic operations)"),
+    ("fb", "garbage collection"),
+    ("06", "exception handling"),
+    ("07", "exception handling"),
+    ("08", "exception handling"),
+    ("09", "exception handling"),
+    ("0a", "exception handling"),
+    ("18", "exception handling"),
+    ("19", "exception handling"),
+    ("1f", "exception handling"),
+    ("14", "typed function references"),
+    ("15", "typed function references"),
 ];
 
 /// The meaning of the engine's reason for refusing a module.
-pub(crate) fn load_error(reason: &str) -> LoadError {
-    match FEATURES.iter().find(|(part, _)| reason.contains(part)) {
-        Some((_, feature)) => LoadError::Unsupported((*feature).into()),
+pub(crate) fn load_error(reason: &str, module: &[u8]) -> LoadError {
+    let opcode = reason
+        .split_once("unsupported opcode ")
+        .map(|(_, code)| code.trim());
+    let by_opcode = opcode.and_then(|code| OPCODES.iter().find(|(known, _)| *known == code));
+    match by_opcode
+        .map(|(_, feature)| *feature)
+        .or_else(|| crate::features::missing(module))
+    {
+        Some(feature) => LoadError::Unsupported(feature.into()),
         None => LoadError::Malformed(reason.into()),
     }
 }

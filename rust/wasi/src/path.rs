@@ -182,10 +182,13 @@ pub(crate) fn path_create_directory(
         .table
         .with_rights(a[0] as u32, rights::PATH_CREATE_DIRECTORY)?;
     let path = read_path(memory, a[1] as u32, a[2] as u32)?;
-    let place = descriptor.directory()?.place_to_change(&path).map_err(|error| match error {
-        Errno::BUSY | Errno::INVAL => Errno::EXIST,
-        other => other,
-    })?;
+    let place = descriptor
+        .directory()?
+        .place_to_change(&path)
+        .map_err(|error| match error {
+            Errno::BUSY | Errno::INVAL => Errno::EXIST,
+            other => other,
+        })?;
     // SAFETY: a terminated name without slashes, a live descriptor.
     check(unsafe { libc::mkdirat(place.parent.as_raw_fd(), place.name.as_ptr(), 0o777) } as isize).map(|_| ())
 }

@@ -90,7 +90,14 @@ impl RootDirectory {
             ambiguous: false,
         };
         let target = components(target).map(<[u8]>::to_vec).collect();
-        self.mounts.insert(0, Mount { target, directory, file });
+        self.mounts.insert(
+            0,
+            Mount {
+                target,
+                directory,
+                file,
+            },
+        );
         // The longest target first; the sort keeps later mounts before earlier ones of the same length.
         self.mounts
             .sort_by_key(|mount| std::cmp::Reverse(mount.target.len()));
@@ -352,7 +359,11 @@ fn mounted(root: &RootDirectory, path: &[u8]) -> Option<Target> {
             && mount.target.iter().zip(&normal).all(|(a, b)| a.as_slice() == *b)
     })?;
     let is_mountpoint = normal.len() == found.target.len();
-    let rest = found.file.as_deref().into_iter().chain(normal[found.target.len()..].iter().copied());
+    let rest = found
+        .file
+        .as_deref()
+        .into_iter()
+        .chain(normal[found.target.len()..].iter().copied());
     let mut below = rest.collect::<Vec<_>>().join(&b'/');
     if path.ends_with(b"/") && !below.is_empty() {
         below.push(b'/');
