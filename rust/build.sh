@@ -17,23 +17,35 @@ mkdir -p "$libexec"
 # the GNU linker, because what the bundled one makes of these flags faults at start.
 build_static() {
     RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C linker-features=-lld" \
-        cargo build --release --manifest-path "$here/Cargo.toml" --target "$triple" \
+        cargo build --locked --release --manifest-path "$here/Cargo.toml" --target "$triple" \
         --target-dir "$target_directory/static" ${CARGO_FLAGS:-} -p "$1"
     install_program "$target_directory/static/$triple/release/$2"
+}
+
+# build_dynamic PACKAGE PROGRAM: one that is linked with the system's libraries (LLVM).
+build_dynamic() {
+    cargo build --locked --release --manifest-path "$here/Cargo.toml" \
+        --target-dir "$target_directory" ${CARGO_FLAGS:-} -p "$1"
+    install_program "$target_directory/release/$2"
 }
 
 # install_program FILE: replaced by renaming, so that a running program keeps its file.
 install_program() {
     name=$(basename "$1")
-    cmp -s "$1" "$libexec/$name" && return
-    cp "$1" "$libexec/.$name.new"
-    mv "$libexec/.$name.new" "$libexec/$name"
+    if ! cmp -s "$1" "$libexec/$name"; then
+        cp "$1" "$libexec/.$name.new"
+        mv "$libexec/.$name.new" "$libexec/$name"
+    fi
+    # A caller that compares times must see that the program is up to date.
+    touch "$libexec/$name"
 }
 
-[ $# -gt 0 ] || set -- runner
+[ $# -gt 0 ] || set -- runner monitor aot-compiler
 for package in "$@"; do
     case $package in
         runner) build_static runner wpod-runner ;;
+        monitor) build_static monitor wpod-monitor ;;
+        aot-compiler) build_dynamic aot-compiler wpod-aot-compiler ;;
         *) echo "build.sh: no program for the package $package" >&2; exit 1 ;;
     esac
 done

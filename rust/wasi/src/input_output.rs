@@ -9,7 +9,9 @@ use crate::descriptor::Object;
 /// Pieces of one transfer that are passed on at once; a guest with more gets a short count and goes on.
 const MAX_PIECES: usize = 64;
 /// The most that one call writes to a sink, which is slower than the guest's memory is large.
-const MAX_SINK_BYTES: u32 = 1 << 20;
+const MAX_SINK_BYTES: usize = 1 << 20;
+/// Pieces up to this size are written to a sink at once.
+const MAX_TOGETHER_BYTES: usize = 1024;
 
 /// The guest's list of buffers, checked, as the host's.
 pub(crate) struct Pieces {
@@ -47,6 +49,10 @@ impl Pieces {
 
     pub fn count(&self) -> i32 {
         self.count as i32
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = usize> + '_ {
+        self.pieces[..self.count].iter().map(|piece| piece.iov_len)
     }
 }
 
@@ -110,27 +116,50 @@ fn write_at(
     })
 }
 
+/// Writes to a sink. C libraries pass a line and its newline as two pieces: what is short is put together, so that
+/// the sink sees it as one.
 fn write_sink(sink: &mut dyn crate::Sink, memory: &GuestMemory<'_>, list: u32, count: u32) -> Result<usize> {
     // The list is checked wholly first: a bad buffer writes nothing.
-    Pieces::read(memory, list, count)?;
-    let mut written = 0u32;
-    for index in 0..count.min(MAX_PIECES as u32) {
-        let entry = memory.read::<8>(list + index * 8).ok_or(Errno::FAULT)?;
-        let start = u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
-        let length = u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]);
-        let room = MAX_SINK_BYTES - written;
-        let bytes = memory.slice(start, length.min(room)).ok_or(Errno::FAULT)?;
-        let taken = match sink.write(bytes) {
+    let pieces = Pieces::read(memory, list, count)?;
+    let total: usize = pieces.lengths().sum();
+    let mut together = [0u8; MAX_TOGETHER_BYTES];
+    if total <= together.len() {
+        let mut used = 0;
+        for bytes in piece_slices(memory, list, pieces.count) {
+            let bytes = bytes?;
+            together[used..used + bytes.len()].copy_from_slice(bytes);
+            used += bytes.len();
+        }
+        return if used == 0 { Ok(0) } else { sink.write(&together[..used]) };
+    }
+    let mut written = 0;
+    for bytes in piece_slices(memory, list, pieces.count) {
+        let bytes = bytes?;
+        let offered = &bytes[..bytes.len().min(MAX_SINK_BYTES - written)];
+        let taken = match sink.write(offered) {
             Ok(taken) => taken,
             Err(_) if written > 0 => break,
             Err(error) => return Err(error),
         };
-        written += taken as u32;
-        if taken < length as usize {
+        written += taken;
+        if taken < bytes.len() {
             break;
         }
     }
-    Ok(written as usize)
+    Ok(written)
+}
+
+/// The pieces of a list that has been checked.
+fn piece_slices<'a>(
+    memory: &'a GuestMemory<'_>,
+    list: u32,
+    count: usize,
+) -> impl Iterator<Item = Result<&'a [u8]>> + 'a {
+    (0..count as u32).map(move |index| {
+        let start = memory.read_u32(list + index * 8).ok_or(Errno::FAULT)?;
+        let length = memory.read_u32(list + index * 8 + 4).ok_or(Errno::FAULT)?;
+        memory.slice(start, length).ok_or(Errno::FAULT)
+    })
 }
 
 /// Repeats a transfer that a signal interrupted before it moved anything.
