@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.guests import TOP
 from wpod.formats import launch_plan, log_line, state_file
@@ -32,6 +33,7 @@ class Launch:
     extra: Sequence[launch_plan.Pair] = ()
     terminal: bool = False
     user: tuple[int, int] = (0, 0)
+    started_by: int = 0
 
 
 @dataclass
@@ -92,6 +94,15 @@ def pairs_of(launch: Launch, directory: Path, ready: int) -> list[launch_plan.Pa
     ]
 
 
+def give_away(directory: Path, owner: int) -> None:
+    """Lets another user own a container's files and reach them."""
+    for parent in directory.parents:
+        if parent.name.startswith("pytest-"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, owner, owner, follow_symlinks=False)
+
+
 def prepare(directory: Path) -> None:
     for name in ("log", "root"):
         (directory / name).mkdir(parents=True, exist_ok=True)
@@ -103,7 +114,10 @@ def started(launch: Launch, directory: Path) -> Iterator[Container]:
     """Starts a runner in a directory that `prepare` made, and reads its word; kills it at the end."""
     reading, writing = os.pipe()
     plan = launch_plan.to_descriptor(pairs_of(launch, directory, writing))
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if launch.terminal else {}
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} if launch.terminal else {}
+    if os.getuid() == 0 and launch.started_by:
+        give_away(directory, launch.started_by)
+        streams |= {"user": launch.started_by, "group": launch.started_by, "extra_groups": []}
     process = subprocess.Popen(
         [str(RUNNER), str(plan)], pass_fds=(plan, writing), stdin=subprocess.DEVNULL, **streams
     )

@@ -208,7 +208,7 @@ mod tests {
     /// Runs the program on one call, as the kernel would.
     fn judge(number: libc::c_long, arguments: [u64; 6], architecture: u32) -> u32 {
         let program = assemble(77);
-        let mut data = vec![0u8; 64];
+        let mut data = [0u8; 64];
         data[0..4].copy_from_slice(&(number as u32).to_le_bytes());
         data[4..8].copy_from_slice(&architecture.to_le_bytes());
         for (index, value) in arguments.iter().enumerate() {

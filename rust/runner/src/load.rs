@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use formats::launch_plan::LaunchPlan;
 use formats::state_file::Engine;
 use wamr::cache::{self, CodeMemory};
-use wamr::{ExternType, Instance, InstanceOptions, Module, ModuleBytes, Runtime};
+use wamr::{command, ExternType, Instance, InstanceOptions, Module, ModuleBytes, Runtime};
 
 use crate::failure::{Failure, NOT_EXECUTABLE, NOT_FOUND};
 
@@ -36,9 +36,15 @@ pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
     let runtime = Runtime::start().map_err(|error| Failure::own(error.to_string()))?;
     wasi::register(runtime).map_err(|error| Failure::own(error.to_string()))?;
     let bytes = map_module(plan)?;
-    let chosen = match plan.one("aot").to_bytes() {
-        b"off" => Err((bytes, None)),
-        _ => load_compiled(plan, runtime, bytes),
+    let deferred = command::defer_start(bytes.as_slice());
+    let chosen = match (plan.one("aot").to_bytes(), deferred) {
+        (b"off", None) => Err((bytes, None)),
+        (b"off", Some(rewritten)) => Err((rewritten.into(), None)),
+        (_, Some(rewritten)) => {
+            let reason = "the module has a start function, which runs confined in the interpreter only";
+            Err((rewritten.into(), Some(reason.into())))
+        }
+        (_, None) => load_compiled(plan, runtime, bytes),
     };
     let (module, engine, code, interpreter_reason) = match chosen {
         Ok(loaded) => {

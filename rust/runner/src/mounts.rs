@@ -84,10 +84,8 @@ impl Configuration {
             format_args!("mount a file system of type {}", shown(name)),
         )?;
         // SAFETY: fresh, nobody else knows it.
-        Ok(Configuration {
-            descriptor: unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) },
-            name,
-        })
+        let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) };
+        Ok(Configuration { descriptor, name })
     }
 
     fn configure(&self, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! The last phases: ready, run, report.
 
 use formats::state_file::{Cause, Phase, StateFile};
+use wamr::command::START_EXPORT;
 use wamr::{CallError, Instance, Trap};
 use wasi::{Context, ExitRequest};
 
@@ -30,10 +31,18 @@ impl Container {
         }
         self.state.set_started_now();
         self.state.set_phase(Phase::Running);
-        let result = self.instance.call("_start", &[]);
+        let result = self.run_guest();
         let status = self.report(result.err());
         // SAFETY: ends the process. Nothing is left to flush, and taking the engine down would only cost time.
         unsafe { libc::_exit(status) }
+    }
+
+    /// The module's own start function first, if it has one (it was kept from running until now).
+    fn run_guest(&mut self) -> Result<(), CallError> {
+        if self.instance.has_function(START_EXPORT) {
+            self.instance.call(START_EXPORT, &[])?;
+        }
+        self.instance.call("_start", &[]).map(drop)
     }
 
     /// Records the end. Looks for a wish to exit first: it unwinds the guest as a trap does.

@@ -84,10 +84,8 @@ pub fn close_inherited(ready: &ReadyPipe) -> Result<(), Failure> {
     for (first, last) in ranges {
         if first <= last {
             // SAFETY: descriptors of this process that no object here owns yet.
-            check(
-                unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) },
-                "close inherited files",
-            )?;
+            let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            check(closed, "close inherited files")?;
         }
     }
     Ok(())
@@ -108,10 +106,8 @@ pub fn become_independent(plan: &LaunchPlan<'_>) -> Result<(), Failure> {
         let last = if detached { 2 } else { 0 };
         for number in first..=last {
             // SAFETY: replaces a standard stream, which no object here owns yet.
-            check(
-                i64::from(unsafe { libc::dup2(null, number) }),
-                "redirect a standard stream",
-            )?;
+            let replaced = unsafe { libc::dup2(null, number) };
+            check(i64::from(replaced), "redirect a standard stream")?;
         }
         kernel_calls::files::close(null);
     }

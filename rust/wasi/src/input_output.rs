@@ -130,7 +130,11 @@ fn write_sink(sink: &mut dyn crate::Sink, memory: &GuestMemory<'_>, list: u32, c
             together[used..used + bytes.len()].copy_from_slice(bytes);
             used += bytes.len();
         }
-        return if used == 0 { Ok(0) } else { sink.write(&together[..used]) };
+        return if used == 0 {
+            Ok(0)
+        } else {
+            sink.write(&together[..used])
+        };
     }
     let mut written = 0;
     for bytes in piece_slices(memory, list, pieces.count) {
