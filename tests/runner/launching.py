@@ -97,7 +97,7 @@ def pairs_of(launch: Launch, directory: Path, ready: int) -> list[launch_plan.Pa
 def give_away(directory: Path, owner: int) -> None:
     """Lets another user own a container's files and reach them."""
     for parent in directory.parents:
-        if parent.name.startswith("pytest-"):
+        if not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
     for path in (directory, *directory.rglob("*")):
         os.chown(path, owner, owner, follow_symlinks=False)
@@ -118,9 +118,7 @@ def started(launch: Launch, directory: Path) -> Iterator[Container]:
     if os.getuid() == 0 and launch.started_by:
         give_away(directory, launch.started_by)
         streams |= {"user": launch.started_by, "group": launch.started_by, "extra_groups": []}
-    process = subprocess.Popen(
-        [str(RUNNER), str(plan)], pass_fds=(plan, writing), stdin=subprocess.DEVNULL, **streams
-    )
+    process = subprocess.Popen([str(RUNNER), str(plan)], pass_fds=(plan, writing), stdin=subprocess.DEVNULL, **streams)
     os.close(plan)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:

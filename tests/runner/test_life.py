@@ -158,7 +158,9 @@ def test_no_descriptor_of_the_starter_is_kept(start: Start) -> None:
 
 
 def test_the_trap_and_the_output_reach_the_terminal_too(start: Start) -> None:
-    body = start_function("(call $print (i32.const 1) (i32.const 6)) (call $print (i32.const 2) (i32.const 3)) unreachable")
+    body = start_function(
+        "(call $print (i32.const 1) (i32.const 6)) (call $print (i32.const 2) (i32.const 3)) unreachable"
+    )
     container = start(Launch(module(body), terminal=True))
     out, err = container.process.communicate(timeout=30)
     assert out == b"hello\n"
@@ -167,8 +169,26 @@ def test_the_trap_and_the_output_reach_the_terminal_too(start: Start) -> None:
 
 
 def test_a_reader_that_left_ends_the_guest_as_it_ends_a_program(start: Start) -> None:
-    container = start(Launch(module(start_function("(loop (call $print (i32.const 1) (i32.const 6)) (br 0))")), terminal=True))
+    container = start(
+        Launch(module(start_function("(loop (call $print (i32.const 1) (i32.const 6)) (br 0))")), terminal=True)
+    )
     assert container.process.stdout
     container.process.stdout.close()
     assert container.process.wait(30) == 128 + signal.SIGPIPE
     container.process.stdout = None
+
+
+def test_a_start_function_runs_confined_and_before_start(start: Start) -> None:
+    body = """(func $first (call $print (i32.const 1) (i32.const 6))) (start $first)
+              (func (export "_start") (call $print (i32.const 2) (i32.const 6)))"""
+    container = start(Launch(module(body)))
+    assert container.wait() == 0
+    assert container.output() == b"hello\nhello\n"
+    assert (container.output(Stream.STDOUT), container.output(Stream.STDERR)) == (b"hello\n", b"hello\n")
+
+
+def test_a_start_function_that_never_ends_is_a_running_guest(start: Start) -> None:
+    container = start(Launch(module('(func $first (loop (br 0))) (start $first) (func (export "_start"))')))
+    assert container.ready == b"R"
+    container.process.terminate()
+    assert container.wait() == 128 + signal.SIGTERM

@@ -95,6 +95,7 @@ fn open_log(
     let refused = |error| Failure::own(format!("cannot open the log in {}: {error}", shown(path)));
     let directory = kernel_calls::files::open(path, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
         .map_err(refused)?;
+    give_to_user(plan, directory.raw());
     grants.push(Grant {
         descriptor: directory.raw(),
         access: Access::ReadWrite,
@@ -105,6 +106,21 @@ fn open_log(
         .unwrap_or(container_log::DEFAULT_MAX_BYTES);
     let log = LogWriter::open_in(directory, max_bytes).map_err(refused)?;
     Ok(Some(Arc::new(Mutex::new(log))))
+}
+
+/// Where root becomes another user, that one must still be able to rotate the log.
+fn give_to_user(plan: &LaunchPlan<'_>, directory: RawFd) {
+    let id = |key| {
+        plan.number(key)
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or(0)
+    };
+    // SAFETY: plain calls on a live descriptor.
+    unsafe {
+        if libc::geteuid() == 0 && id("user-id") != 0 {
+            libc::fchown(directory, id("user-id"), id("group-id"));
+        }
+    }
 }
 
 fn open_root(plan: &LaunchPlan<'_>, grants: &mut Vec<Grant>) -> Result<RootDirectory, Failure> {

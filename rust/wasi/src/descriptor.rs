@@ -150,9 +150,16 @@ impl Descriptor {
     /// Refuses a call that needs a right that this descriptor lacks.
     pub fn require(&self, needed: u64) -> Result {
         if self.rights & needed == needed {
-            Ok(())
-        } else {
-            Err(Errno::NOTCAPABLE)
+            return Ok(());
+        }
+        match &self.object {
+            // The answer that programs know what to do with.
+            Object::Directory { directory, .. }
+                if !directory.is_writable() && needed & rights::WRITING != 0 =>
+            {
+                Err(Errno::ROFS)
+            }
+            _ => Err(Errno::NOTCAPABLE),
         }
     }
 }

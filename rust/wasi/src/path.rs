@@ -33,13 +33,8 @@ impl OpenRequest {
         self.oflags & flag != 0
     }
 
-    /// Whether the file is to be changed or may be later.
-    fn writes(&self) -> bool {
-        self.has(oflags::CREAT | oflags::TRUNC) || self.rights & rights::OPENED_FOR_WRITING != 0
-    }
-
     fn host_flags(&self) -> i32 {
-        let writing = self.rights & rights::OPENED_FOR_WRITING != 0;
+        let writing = self.rights & rights::OPENED_FOR_WRITING != 0 && !self.has(oflags::DIRECTORY);
         let reading = self.rights & (rights::FD_READ | rights::FD_READDIR) != 0 || !writing;
         let mut flags = match (reading, writing) {
             (true, true) => libc::O_RDWR,
@@ -85,13 +80,20 @@ pub(crate) fn path_open(context: &mut Context, memory: &mut GuestMemory<'_>, a: 
     }
     let directory = parent.directory()?;
     let target = directory.target(&path)?;
-    // The right to write may have been cut off above: what was asked for counts.
-    let asked = OpenRequest {
-        rights: a[5],
-        ..request
-    };
-    if target.access() == Access::ReadOnly && asked.writes() && !asked.has(oflags::DIRECTORY) {
-        refuse_writing(&target, &asked)?;
+    let mut request = request;
+    let mut inheriting = inheriting;
+    if target.access() == Access::ReadOnly {
+        // The right to write may have been cut off above: what was asked for counts.
+        refuse_writing(
+            &target,
+            &OpenRequest {
+                rights: a[5],
+                ..request
+            },
+        )?;
+        request.rights &= !rights::WRITING;
+        inheriting &= !rights::WRITING;
+        request.oflags &= !oflags::CREAT;
     }
     if request.has(oflags::CREAT) {
         parent.require(rights::PATH_CREATE_FILE)?;
@@ -104,28 +106,20 @@ pub(crate) fn path_open(context: &mut Context, memory: &mut GuestMemory<'_>, a: 
     memory.write_u32(a[8] as u32, number).ok_or(Errno::FAULT)
 }
 
-/// Refuses to create, cut or write in a read-only place. Guests' libraries ask for more rights than they need
-/// when they only read, so a mere right to write is cut off and does not fail.
+/// Refuses to create, cut or write in a read-only place. Creating what is there already is opening it.
 fn refuse_writing(target: &Target, request: &OpenRequest) -> Result {
-    if request.has(oflags::TRUNC) || (request.has(oflags::CREAT) && request.has(oflags::EXCL)) {
-        return Err(Errno::ROFS);
-    }
-    if request.has(oflags::CREAT) && target.open(libc::O_PATH, 0).is_err() {
-        return Err(Errno::ROFS);
-    }
-    let only_writes = request.rights & rights::FD_WRITE != 0 && request.rights & rights::FD_READ == 0;
-    if only_writes || request.fdflags & fdflags::APPEND != 0 {
+    let creates =
+        request.has(oflags::CREAT) && (request.has(oflags::EXCL) || target.open(libc::O_PATH, 0).is_err());
+    let writes = request.rights & rights::OPENED_FOR_WRITING != 0 && !request.has(oflags::DIRECTORY);
+    if creates || writes || request.has(oflags::TRUNC) || request.fdflags & fdflags::APPEND != 0 {
         return Err(Errno::ROFS);
     }
     Ok(())
 }
 
 fn open(target: &Target, request: &OpenRequest, inheriting: u64) -> Result<Descriptor> {
-    let mut flags = request.host_flags();
+    let flags = request.host_flags();
     let mut access = target.access();
-    if access == Access::ReadOnly {
-        flags &= !(libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND);
-    }
     let mode = if flags & libc::O_CREAT != 0 { 0o666 } else { 0 };
     let file = target.open(flags, mode)?;
     let status = host_status(file.as_raw_fd())?;
