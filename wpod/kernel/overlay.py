@@ -37,7 +37,7 @@ def _known() -> bool:
 
 
 def _release() -> tuple[int, int]:
-    major, minor = (os.uname().release.split(".") + ["0"])[:2]
+    major, minor = [*os.uname().release.split("."), "0"][:2]
     return int(major), int("".join(digit for digit in minor if digit.isdigit()) or 0)
 
 
