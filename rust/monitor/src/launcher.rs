@@ -204,9 +204,7 @@ impl Child<'_, '_> {
         self.join_cgroups()?;
         self.enter_user_namespace()?;
         let in_user_namespace = has_user_namespace(plan);
-        if in_user_namespace || plan.flag("hide-unified-cgroup") || plan.optional("root-lower").is_some() {
-            leave_mount_namespace()?;
-        }
+        leave_mount_namespace()?;
         if plan.flag("hide-unified-cgroup") {
             hide_unified_cgroup(in_user_namespace)?;
         }
