@@ -46,3 +46,14 @@ pub fn unmount(target: &CStr, flags: i32) -> Result<()> {
     // SAFETY: `target` is NUL-terminated and lives through the call.
     unsafe { system_call!(libc::SYS_umount2, target.as_ptr(), flags) }.map(drop)
 }
+
+/// Forbids device files on the mount that `path` is the root of, whatever else is set on it (mount_setattr(2),
+/// since Linux 5.12).
+pub fn forbid_devices(path: &CStr) -> Result<()> {
+    // `struct mount_attr`: attr_set, attr_clr, propagation, userns_fd.
+    let attributes = [libc::MOUNT_ATTR_NODEV, 0u64, 0, 0];
+    let size = core::mem::size_of_val(&attributes);
+    let (at, pointer) = (libc::AT_FDCWD as isize, attributes.as_ptr());
+    // SAFETY: path and attributes live through the call; the size is that of the struct's first version.
+    unsafe { system_call!(libc::SYS_mount_setattr, at, path.as_ptr(), 0usize, pointer, size) }.map(drop)
+}

@@ -9,12 +9,12 @@ use kernel_calls::events::{block_signals, signal_descriptor, SignalSet};
 use kernel_calls::process::{
     adopt_orphans, change_directory, close_range, kill, set_umask, wait_for, Ended, Environment,
 };
-use kernel_calls::text::{decimal, Text};
+use kernel_calls::text::Text;
 use kernel_calls::{files, Fd};
 
 use crate::failure::{Failure, FAILED};
 use crate::finish;
-use crate::launcher::{Launcher, Order};
+use crate::launcher::{read_pid, Launcher, Order};
 use crate::plan::{self, runtime_name, state_address};
 use crate::relay::Relay;
 use crate::streams::{self, Streams};
@@ -103,9 +103,9 @@ fn prepare<'p>(plan: LaunchPlan<'p>, environment: Environment) -> Result<Keeper<
 
 /// Tells the readiness pipe why not. Gives the exit status.
 fn refuse(ready: &Fd, failure: &Failure) -> i32 {
-    let code = Text::<16>::of(format_args!("E{}\n", failure.code));
-    let _ = files::write_all(ready.raw(), code.bytes());
-    let _ = files::write_all(ready.raw(), failure.cause.bytes());
+    let mut report = Text::<640>::of(format_args!("E{}\n", failure.code));
+    report.push(failure.cause.bytes());
+    let _ = files::write_all(ready.raw(), report.bytes());
     failure.code
 }
 
@@ -148,11 +148,13 @@ fn launch(keeper: &mut Keeper<'_>) -> Result<(i32, Streams), Failure> {
         Ok(status) => status,
         Err(failure) => {
             launcher.wait();
+            finish::delete(keeper);
             return Err(failure);
         }
     };
     if status != Some(0) {
         let ended = launcher.wait();
+        finish::delete(keeper);
         return Err(complaint(keeper, &streams, status.unwrap_or(ended.code())));
     }
     let main = match begun(keeper, &mut streams, pid_file.c_str()) {
@@ -182,15 +184,7 @@ fn begun(keeper: &Keeper<'_>, streams: &mut Streams, pid_file: &CStr) -> Result<
     let mut buffer = [0u8; 1024];
     streams.take_complaint(&mut buffer);
     streams.receive_terminal()?;
-    let file = files::open(pid_file, libc::O_RDONLY, 0);
-    let length = file.and_then(|file| files::read(file.raw(), &mut buffer));
-    let main = length
-        .ok()
-        .and_then(|length| decimal(buffer[..length].trim_ascii()));
-    let main = main
-        .and_then(|pid| i32::try_from(pid).ok())
-        .filter(|pid| *pid > 1);
-    let main = main.ok_or_else(|| Failure::of(format_args!("the runtime named no process")))?;
+    let main = read_pid(pid_file).ok_or_else(|| Failure::of(format_args!("the runtime named no process")))?;
     let start =
         start_time(main).map_err(|_| Failure::of(format_args!("the container's process has gone")))?;
     keeper.state.set_main_process(main, start);

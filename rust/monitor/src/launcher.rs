@@ -8,12 +8,12 @@
 use core::ffi::CStr;
 
 use formats::launch_plan::LaunchPlan;
-use kernel_calls::namespaces::leave;
+use kernel_calls::namespaces::{forbid_devices, join, leave};
 use kernel_calls::process::{
     change_directory, close_range, die_with_parent, effective_ids, exit, fork, pipe, put_at, wait_for, Ended,
     Environment, Vector,
 };
-use kernel_calls::text::Text;
+use kernel_calls::text::{decimal, Text};
 use kernel_calls::{files, Errno, Fd};
 
 use crate::failure::{Failure, FAILED};
@@ -123,6 +123,15 @@ fn read_exactly(fd: i32, buffer: &mut [u8]) -> Result<(), Errno> {
     Ok(())
 }
 
+/// The process that the runtime has written to its pid file.
+pub fn read_pid(path: &CStr) -> Option<i32> {
+    let mut buffer = [0u8; 16];
+    let file = files::open(path, libc::O_RDONLY, 0).ok()?;
+    let length = files::read(file.raw(), &mut buffer).ok()?;
+    let pid = decimal(buffer[..length].trim_ascii())?;
+    i32::try_from(pid).ok().filter(|pid| *pid > 1)
+}
+
 fn complain(errors: i32, failure: &Failure) {
     let _ = files::write_all(errors, b"wpod-monitor: ");
     let _ = files::write_all(errors, failure.cause.bytes());
@@ -214,6 +223,9 @@ impl Child<'_, '_> {
         }
         self.take_streams(guest)?;
         let status = self.create()?;
+        if status == 0 && !in_user_namespace {
+            self.forbid_devices()?;
+        }
         self.say(&[b'C', status.clamp(0, 255) as u8])?;
         self.hear(b'g')?;
         let failed = |error: Errno| Failure::of(format_args!("the runtime cannot be started: {error}"));
@@ -300,6 +312,32 @@ impl Child<'_, '_> {
         run_program(plan.one("runtime"), &arguments, self.order.environment)
             .map(Ended::code)
             .map_err(failed)
+    }
+
+    /// No device file of an image or of the guest opens, except those on the container's own /dev: there is no
+    /// device cgroup (it would cost more than all of the monitor), so it would be the host's device.
+    ///
+    /// Done in the container's mount namespace, after `create`: crun mounts the root over itself and drops
+    /// such a flag. In a user namespace the kernel does the same for every mount.
+    fn forbid_devices(&self) -> Result<(), Failure> {
+        let failed =
+            |error: Errno| Failure::of(format_args!("devices cannot be forbidden on the root: {error}"));
+        let main = read_pid(self.order.pid_file)
+            .ok_or_else(|| Failure::of(format_args!("the runtime named no process")))?;
+        let path = Text::<32>::of(format_args!("/proc/{main}/ns/mnt"));
+        // SAFETY: one thread, no C library.
+        let pid = unsafe { fork() }.map_err(failed)?;
+        if pid == 0 {
+            let done = files::open(path.c_str(), libc::O_RDONLY, 0)
+                .and_then(|namespace| join(namespace.raw(), libc::CLONE_NEWNS))
+                .and_then(|()| forbid_devices(c"/"));
+            exit(done.err().map_or(0, |error| error.0));
+        }
+        match wait_for(pid) {
+            Ok(Ended::Exited(0)) => Ok(()),
+            Ok(ended) => Err(failed(Errno(ended.code()))),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn say(&self, step: &[u8]) -> Result<(), Failure> {

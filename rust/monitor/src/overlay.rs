@@ -17,36 +17,26 @@ type Options = Text<4096>;
 /// How long fuse-overlayfs may take until the mount is there.
 const MOUNTER_TIMEOUT_NANOSECONDS: i64 = 10_000_000_000;
 
-/// Mounts the plan's overlay on `root-path`, or `root-path` on itself where the plan has none. Gives the pid of
-/// fuse-overlayfs where that serves the mount.
-///
-/// Always `nodev`: without a device cgroup, a device file in an image would open the host's device. The
-/// container's own devices lie on a tmpfs.
+/// Mounts the plan's overlay on `root-path`, where the plan has one. Gives the pid of fuse-overlayfs where
+/// that serves the mount.
 ///
 /// The working directory is changed to the directory of the unpacked layers: relative names keep many layers
 /// within the one page that mount(2) takes.
 pub fn mount_root(plan: &LaunchPlan<'_>, environment: Environment) -> Result<Option<i32>, Failure> {
-    let target = plan.one("root-path");
     if plan.optional("root-lower").is_none() {
-        return bind_root(target).map(|()| None);
+        return Ok(None);
     }
     let options = options(plan)?;
+    let target = plan.one("root-path");
     match plan
         .optional("root-mounter")
         .filter(|mounter| mounter.to_bytes() != b"native")
     {
         Some(mounter) => mount_by_program(mounter, target, options.c_str(), environment).map(Some),
-        None => mount(c"overlay", target, c"overlay", libc::MS_NODEV, options.c_str())
+        None => mount(c"overlay", target, c"overlay", 0, options.c_str())
             .map(|()| None)
             .map_err(|error| Failure::of(format_args!("the overlay cannot be mounted: {error}"))),
     }
-}
-
-fn bind_root(target: &CStr) -> Result<(), Failure> {
-    let remount = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_NODEV;
-    mount(target, target, c"", libc::MS_BIND | libc::MS_REC, c"")
-        .and_then(|()| mount(c"none", target, c"", remount, c""))
-        .map_err(|error| Failure::of(format_args!("the container's root cannot be mounted: {error}")))
 }
 
 fn options(plan: &LaunchPlan<'_>) -> Result<Options, Failure> {

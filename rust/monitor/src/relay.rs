@@ -166,7 +166,7 @@ impl<'k, 'p> Relay<'k, 'p> {
                     }
                 }
                 libc::SIGPIPE | libc::SIGXFSZ | libc::SIGURG => {}
-                libc::SIGWINCH if self.streams.terminal.is_some() => self.copy_window_size(),
+                libc::SIGWINCH if self.streams.terminal.is_some() => self.streams.copy_window_size(),
                 _ if self.ended.is_none() => {
                     let _ = kill(self.main, signal);
                 }
@@ -278,7 +278,6 @@ impl<'k, 'p> Relay<'k, 'p> {
     }
 
     fn take_over_terminal(&mut self) {
-        self.copy_window_size();
         if !self.reads_input {
             return;
         }
@@ -287,14 +286,6 @@ impl<'k, 'p> Relay<'k, 'p> {
                 self.restore = Some(settings);
             }
         }
-    }
-
-    /// From whichever of the caller's descriptors is a terminal.
-    fn copy_window_size(&self) {
-        let Some(terminal) = &self.streams.terminal else {
-            return;
-        };
-        let _ = (0..3).find(|fd| terminal::copy_window_size(*fd, terminal.raw()).is_ok());
     }
 
     fn give_memory_back(&self) {

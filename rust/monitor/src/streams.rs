@@ -2,7 +2,7 @@
 
 use formats::launch_plan::LaunchPlan;
 use kernel_calls::process::{change_directory, pipe, set_umask};
-use kernel_calls::{files, sockets, Fd};
+use kernel_calls::{files, sockets, terminal, Fd};
 
 use crate::failure::Failure;
 
@@ -72,7 +72,16 @@ impl Streams {
         let terminal = received
             .map_err(|error| Failure::of(format_args!("the runtime handed over no terminal: {error}")))?;
         self.terminal = Some(terminal);
+        // Before the guest runs: its first look at the size must be the right one.
+        self.copy_window_size();
         Ok(())
+    }
+
+    /// Gives the guest's terminal the size of whichever of the caller's descriptors is a terminal.
+    pub fn copy_window_size(&self) {
+        if let Some(main) = &self.terminal {
+            let _ = (0..3).find(|fd| terminal::copy_window_size(*fd, main.raw()).is_ok());
+        }
     }
 
     /// What is in the error pipe now: before the guest runs, that is the runtime's own.

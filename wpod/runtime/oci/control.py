@@ -18,7 +18,7 @@ from wpod.kernel import cgroup
 from wpod.model.container import Observation, RootKind, UserPlan
 from wpod.plan import oci_spec
 from wpod.runtime.backend import Launch
-from wpod.runtime.oci import machine
+from wpod.runtime.oci import machine, program
 
 DEFAULT_RUNTIME = "crun"
 _PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -78,6 +78,7 @@ def execute(launch: Launch, observed: Observation, wanted: Exec) -> int:
     if observed.state is None:
         raise WpodError(f"container {launch.record.name} is not running")
     plan = dataclasses.replace(launch.record.plan, user=wanted.user)
+    program.check(observed.state.pid, wanted.request.arguments[0], _search_path(plan.environment, wanted.request))
     process = oci_spec.exec_process(plan, wanted.request, machine.last_capability())
     token = f"{launch.paths.bundle}/exec-{os.getpid()}"
     process_file, log_file = f"{token}.json", f"{token}.log"
@@ -95,6 +96,11 @@ def execute(launch: Launch, observed: Observation, wanted: Exec) -> int:
         for path in (process_file, log_file):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
+
+
+def _search_path(environment: tuple[str, ...], request: oci_spec.ExecRequest) -> str:
+    settings = dict(setting.partition("=")[::2] for setting in (*environment, *request.environment))
+    return settings.get("PATH", "")
 
 
 def _run_attached(arguments: list[str], interactive: bool) -> int:
