@@ -6,11 +6,15 @@ import gc
 import itertools
 import os
 import sys
-from typing import TYPE_CHECKING
 
-from wpod.errors import ExitCode, WpodError
-from wpod.output.streams import Output
+from wpod.deferred import defer
 
+defer("inspect")  # before anything imports dataclasses
+
+from wpod.errors import ExitCode, WpodError  # noqa: E402
+from wpod.output.streams import Output  # noqa: E402
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 

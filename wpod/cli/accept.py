@@ -7,13 +7,17 @@ loop, `typer_app` by click's); which of them ran can't be told from the outcome.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 
 from wpod.cli import values, verbs
 from wpod.cli.table import Kind, Option, Positional, Verb
 from wpod.commands.options import Options
-from wpod.commands.session import Session
 from wpod.errors import NotSupportedYet, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wpod.commands.session import Session
 
 Given = dict[str, list[object]]
 

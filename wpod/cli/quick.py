@@ -9,11 +9,13 @@ through both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from wpod.cli import accept, verbs
 from wpod.cli.accept import Given, Invocation
 from wpod.cli.table import Kind, Option, Verb
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class HelpWanted(Exception):

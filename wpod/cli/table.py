@@ -10,8 +10,10 @@ bare facts in `podman_surface`; those flags are refused by name.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from dataclasses import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Kind(enum.Enum):
@@ -51,34 +53,52 @@ class Completes(enum.Enum):
     WORDS = "words"
 
 
-@dataclass(frozen=True, slots=True)
 class Option:
     """One option. `names`: long name first, without dashes (`("env", "e")`); the first one is its key.
 
     `parse` turns one value into what the handler gets and raises UsageError or ValueError with the reason;
     None keeps the text. `default` is what the help shows and what `Options.text` and `.number` give where
     the option is absent. `choices` are the words that `parse` accepts, for help and completion. `note` says
-    how the option differs from podman's (`status` DIFFERS).
+    how the option differs from podman's; with it the status is DIFFERS.
+
+    Not a dataclass, nor are the others here: each such decorator takes 1 ms, in every command.
     """
 
-    names: tuple[str, ...]
-    kind: Kind
-    help: str
-    parse: Callable[[str], object] | None = None
-    metavar: str = ""
-    default: str = ""
-    status: Status = Status.WORKS
-    note: str = ""
-    completes: Completes = Completes.NOTHING
-    choices: tuple[str, ...] = ()
+    __slots__ = ("choices", "completes", "default", "help", "kind", "metavar", "names", "note", "parse")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a row of a table
+        self,
+        names: tuple[str, ...],
+        kind: Kind,
+        help: str,
+        parse: Callable[[str], object] | None = None,
+        metavar: str = "",
+        default: str = "",
+        note: str = "",
+        completes: Completes = Completes.NOTHING,
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.names = names
+        self.kind = kind
+        self.help = help
+        self.parse = parse
+        self.metavar = metavar
+        self.default = default
+        self.note = note
+        self.completes = completes
+        self.choices = choices
 
     @property
     def key(self) -> str:
         """The name by which handlers ask for it."""
         return self.names[0]
 
+    @property
+    def status(self) -> Status:
+        """How it compares with podman's option of this name."""
+        return Status.DIFFERS if self.note else Status.WORKS
 
-@dataclass(frozen=True, slots=True)
+
 class Positional:
     """What follows the options. `maximum` None: any number.
 
@@ -86,35 +106,64 @@ class Positional:
     minimum is 0, and with `--all` or `--latest` an argument is refused.
     """
 
-    name: str
-    minimum: int = 1
-    maximum: int | None = 1
-    completes: Completes = Completes.NOTHING
-    unless: tuple[str, ...] = ()
+    __slots__ = ("completes", "maximum", "minimum", "name", "unless")
+
+    def __init__(
+        self,
+        name: str,
+        minimum: int = 1,
+        maximum: int | None = 1,
+        completes: Completes = Completes.NOTHING,
+        unless: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.minimum = minimum
+        self.maximum = maximum
+        self.completes = completes
+        self.unless = unless
 
 
-@dataclass(frozen=True, slots=True)
 class Verb:
-    """One command. `words` as typed (`("volume", "ls")`), other ways to type it stand in the index
+    """One command. `words` as typed (`("volume", "ls")`); other ways to type it stand in the index
     (`wpod.cli.verbs.INDEX`).
 
-    `handler` is `MODULE:FUNCTION` with the contract of `wpod.commands.session.Handler`; the module is
-    imported when the command line has been accepted. `stop_at_first_positional`: all after the first
-    positional argument belongs to the guest.
+    `handler` is `MODULE:FUNCTION` with the contract of `wpod.commands.session`; the module is imported when the
+    command line has been accepted. `stop_at_first_positional`: all after the first positional argument
+    belongs to the guest. `hot`: served by the small parser. `note`: how it differs from podman's.
     """
 
-    words: tuple[str, ...]
-    summary: str
-    handler: str
-    options: tuple[Option, ...] = ()
-    positionals: tuple[Positional, ...] = ()
-    stop_at_first_positional: bool = False
-    hot: bool = False
-    examples: tuple[str, ...] = ()
-    status: Status = Status.WORKS
-    note: str = ""
+    __slots__ = (
+        "examples", "handler", "hot", "note", "options", "positionals", "stop_at_first_positional", "summary", "words",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a row of a table
+        self,
+        words: tuple[str, ...],
+        summary: str,
+        handler: str,
+        options: tuple[Option, ...] = (),
+        positionals: tuple[Positional, ...] = (),
+        stop_at_first_positional: bool = False,
+        hot: bool = False,
+        examples: tuple[str, ...] = (),
+        note: str = "",
+    ) -> None:
+        self.words = words
+        self.summary = summary
+        self.handler = handler
+        self.options = options
+        self.positionals = positionals
+        self.stop_at_first_positional = stop_at_first_positional
+        self.hot = hot
+        self.examples = examples
+        self.note = note
+
+    @property
+    def status(self) -> Status:
+        """How it compares with podman's command of this name."""
+        return Status.DIFFERS if self.note else Status.WORKS
 
 
 def flag(names: str, text: str, note: str = "") -> Option:
-    """A FLAG; `names` separated by blanks, long first. A note makes its status DIFFERS."""
-    return Option(tuple(names.split()), Kind.FLAG, text, note=note, status=Status.DIFFERS if note else Status.WORKS)
+    """A FLAG; `names` separated by blanks, long first."""
+    return Option(tuple(names.split()), Kind.FLAG, text, note=note)

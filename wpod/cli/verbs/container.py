@@ -5,7 +5,6 @@ from __future__ import annotations
 from wpod.cli import values
 from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
 from wpod.cli.verbs.container_options import (
-    ENTRY_STATUS,
     STOP_SECONDS,
     cidfiles,
     filters,
@@ -30,7 +29,7 @@ def run() -> Verb:
             flag("detach d", "Run in the background and print the container's ID"),
             flag("sig-proxy", "Signals to wpod go to the guest", note="always on: wpod becomes the guest's process"),
             Option(("detach-keys",), Kind.VALUE, "Only the empty value: there is nothing to detach from",
-                   parse=_no_detach_keys, metavar="KEYS", status=ENTRY_STATUS, note="only the empty value"),
+                   parse=_no_detach_keys, metavar="KEYS", note="only the empty value"),
             *creating_options(),
         ),
         (Positional("IMAGE", 1, 1, Completes.IMAGES), Positional("ARGUMENT", 0, None)),
@@ -183,7 +182,7 @@ def wait() -> Verb:
             Option(("condition",), Kind.COMMAS, "Status to wait for (default stopped)",
                    values.choice(*WAIT_CONDITIONS), "STATUS", choices=WAIT_CONDITIONS, completes=Completes.WORDS),
             Option(("interval", "i"), Kind.VALUE, "Longest time between two looks", values.interval, "TIME", "250ms",
-                   ENTRY_STATUS, "an end is noticed at once"),
+                   "an end is noticed at once"),
             flag("ignore", "What isn't there counts as ended with -1"),
             latest(),
         ),
@@ -223,7 +222,7 @@ def inspect() -> Verb:
             latest(),
             flag("size s", "How much the container wrote and how large its root is"),
             Option(("type", "t"), Kind.VALUE, "Look only among these", values.choice(*INSPECT_TYPES), "TYPE", "all",
-                   ENTRY_STATUS, "all, container, image or volume", Completes.WORDS, INSPECT_TYPES),
+                   "all, container, image or volume", Completes.WORDS, INSPECT_TYPES),
         ),
         (Positional("NAME", 1, None, Completes.CONTAINERS, ("latest",)),),
         hot=True,
@@ -255,7 +254,6 @@ def exec_() -> Verb:
         stop_at_first_positional=True,
         hot=True,
         examples=("wpod exec web ls /", "wpod exec -it web sh"),
-        status=ENTRY_STATUS,
         note="native containers only, and not detached",
     )
 

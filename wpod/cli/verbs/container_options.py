@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from wpod.cli import values
-from wpod.cli.table import Completes, Kind, Option, Status, flag
+from wpod.cli.table import Completes, Kind, Option, flag
 
-ENTRY_STATUS = Status.DIFFERS
 STOP_SECONDS = Option(("time", "t"), Kind.VALUE, "Seconds of grace before SIGKILL (default: the container's own)",
                       values.stop_seconds, "SECONDS", "10")  # fmt: skip
 PULL_POLICIES = ("always", "missing", "never", "newer")
@@ -102,12 +101,12 @@ def _process_options() -> tuple[Option, ...]:
         Option(("timeout",), Kind.VALUE, "End the container after this many seconds; 0 never", values.seconds,
                "SECONDS", "0"),
         Option(("network", "net"), Kind.LIST, "none or host", container_values.network, "MODE", "none",
-               ENTRY_STATUS, "none (the default) and host", Completes.WORDS, NETWORK_MODES),
+               "none (the default) and host", Completes.WORDS, NETWORK_MODES),
         flag("no-hosts", "Leave the image's /etc/hosts alone"),
         Option(("log-driver",), Kind.VALUE, "k8s-file or none", container_values.log_driver, "DRIVER", "k8s-file",
-               ENTRY_STATUS, "k8s-file and none", Completes.WORDS, ("k8s-file", "none")),
+               "k8s-file and none", Completes.WORDS, ("k8s-file", "none")),
         Option(("log-opt",), Kind.COMMAS, "max-size=SIZE: rotate the log at this size; 0 never",
-               container_values.log_option, "KEY=VALUE", "", ENTRY_STATUS, "max-size only"),
+               container_values.log_option, "KEY=VALUE", "", "max-size only"),
     )  # fmt: skip
 
 
@@ -116,9 +115,9 @@ def _storage_options() -> tuple[Option, ...]:
 
     return (
         Option(("volume", "v"), Kind.LIST, "Mount a directory, a file or a named volume", container_values.volume,
-               "SOURCE:TARGET[:OPTIONS]", "", ENTRY_STATUS, "without U, O and idmap", Completes.DIRECTORIES),
+               "SOURCE:TARGET[:OPTIONS]", "", "without U, O and idmap", Completes.DIRECTORIES),
         Option(("mount",), Kind.LIST, "Mount with everything spelt out: type=bind,source=…,target=…,ro",
-               container_values.mount, "KEY=VALUE,…", "", ENTRY_STATUS, "types bind, volume and tmpfs"),
+               container_values.mount, "KEY=VALUE,…", "", "types bind, volume and tmpfs"),
         Option(("tmpfs",), Kind.LIST, "An empty directory in memory", container_values.tmpfs, "TARGET[:OPTIONS]"),
         flag("read-only", "The root can't be written"),
     )  # fmt: skip
@@ -133,9 +132,9 @@ def _limit_options() -> tuple[Option, ...]:
         Option(("cpus",), Kind.VALUE, "How many CPUs, e.g. 1.5", values.cpus, "NUMBER"),
         Option(("cpu-shares", "c"), Kind.VALUE, "Weight against other containers", values.cpu_shares, "WEIGHT"),
         Option(("pids-limit",), Kind.VALUE, "Largest number of processes; -1 is unlimited", values.pids, "NUMBER", "",
-               ENTRY_STATUS, "no limit unless asked for"),
+               "no limit unless asked for"),
         Option(("ulimit",), Kind.COMMAS, "Limit of setrlimit(2)", container_values.ulimit, "NAME=SOFT[:HARD]", "",
-               ENTRY_STATUS, "without `host`"),
+               "without `host`"),
     )  # fmt: skip
 
 
@@ -146,7 +145,7 @@ def _security_options() -> tuple[Option, ...]:
         Option(("cap-add",), Kind.COMMAS, "Give a capability (native containers)", values.capability, "CAPABILITY"),
         Option(("cap-drop",), Kind.COMMAS, "Take a capability away", values.capability, "CAPABILITY"),
         Option(("security-opt",), Kind.LIST, "no-new-privileges, seccomp=unconfined or seccomp=FILE",
-               container_values.security_option, "OPTION", "", ENTRY_STATUS, "no-new-privileges and seccomp"),
+               container_values.security_option, "OPTION", "", "no-new-privileges and seccomp"),
         flag("privileged", "All capabilities, no seccomp (native containers)"),
     )  # fmt: skip
 

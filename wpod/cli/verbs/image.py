@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wpod.cli import values
-from wpod.cli.table import Completes, Kind, Option, Positional, Status, Verb, flag
+from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
 
 IMAGES_SORT = ("created", "id", "repository", "size", "tag")
 SAVE_FORMATS = ("docker-archive", "oci-archive", "oci-dir")
@@ -132,7 +132,7 @@ def build() -> Verb:
             Option(("target",), Kind.VALUE, "Stop at this stage", values.not_empty, "STAGE"),
             Option(("pull",), Kind.OPTIONAL, "When to ask the registry for base images", values.choice(*BUILD_PULL),
                    "POLICY", "missing", choices=BUILD_PULL, completes=Completes.WORDS),
-            Option(("format",), Kind.VALUE, "oci", values.choice("oci"), "FORMAT", "oci", Status.DIFFERS, "oci only",
+            Option(("format",), Kind.VALUE, "oci", values.choice("oci"), "FORMAT", "oci", "oci only",
                    choices=("oci",), completes=Completes.WORDS),
             Option(("timestamp",), Kind.VALUE, "Creation time of the image and its files, in Unix seconds",
                    values.count, "SECONDS"),
@@ -147,7 +147,6 @@ def build() -> Verb:
         ),
         (Positional("CONTEXT", 0, 1, Completes.DIRECTORIES),),
         examples=("wpod build -t NAME .",),
-        status=Status.DIFFERS,
         note="every instruction that needs no process; RUN is refused",
     )  # fmt: skip
 
@@ -190,7 +189,7 @@ def save() -> Verb:
             Option(("output", "o"), Kind.VALUE, "The archive (default standard output)", values.not_empty, "FILE",
                    completes=Completes.FILES),
             Option(("format",), Kind.VALUE, ", ".join(SAVE_FORMATS), values.choice(*SAVE_FORMATS), "FORMAT",
-                   "docker-archive", Status.DIFFERS, ", ".join(SAVE_FORMATS), Completes.WORDS, SAVE_FORMATS),
+                   "docker-archive", ", ".join(SAVE_FORMATS), Completes.WORDS, SAVE_FORMATS),
             flag("multi-image-archive m", "Further arguments are images, not names"),
             _QUIET,
         ),
@@ -245,7 +244,6 @@ def login() -> Verb:
         ),
         (Positional("REGISTRY", 1, 1),),
         examples=("wpod login -u NAME --password-stdin REGISTRY <FILE",),
-        status=Status.DIFFERS,
         note="the registry must be named",
     )
 

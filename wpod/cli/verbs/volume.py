@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wpod.cli import values
-from wpod.cli.table import Completes, Kind, Option, Positional, Status, Verb, flag
+from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
 
 
 def create() -> Verb:
@@ -12,8 +12,8 @@ def create() -> Verb:
         "Make a named volume",
         "wpod.commands.volume.create:execute",
         (
-            Option(("driver", "d"), Kind.VALUE, "local", values.choice("local"), "DRIVER", "local", Status.DIFFERS,
-                   "local only", choices=("local",), completes=Completes.WORDS),
+            Option(("driver", "d"), Kind.VALUE, "local", values.choice("local"), "DRIVER", "local", "local only",
+                   choices=("local",), completes=Completes.WORDS),
             Option(("label", "l"), Kind.COMMAS, "Set a label", values.key_value, "KEY=VALUE"),
         ),
         (Positional("NAME", 0, 1),),
