@@ -167,21 +167,32 @@ def read(path: str) -> tuple[StateFile, bool]:
     asked first; a free lock beside a live phase is asked again, for the keeper may have come between.
     Raises StoreError where the file is missing, damaged or not a regular file.
     """
+    descriptor = open_for_reading(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return read_open(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def open_for_reading(path: str) -> int:
+    """A descriptor that stays this run's: a removal or a next start doesn't change what it reads. Raises StoreError."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from None
+
+
+def read_open(descriptor: int, path: str) -> tuple[StateFile, bool]:
+    """As `read`, of a file that is open; `path` is for messages."""
     try:
         kept = _locked(descriptor)
         state = decode(os.pread(descriptor, SIZE_BYTES, 0), path)
         if not kept and state.phase in (Phase.READY, Phase.RUNNING):
             kept = _locked(descriptor)
             state = decode(os.pread(descriptor, SIZE_BYTES, 0), path)
-        return state, kept
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
+    return state, kept
 
 
 def _locked(descriptor: int) -> bool:

@@ -87,9 +87,7 @@ def describe_module(store: Store, image: Image) -> dict[str, object] | None:
 
 
 def _described(module: ImageModule) -> dict[str, object]:
+    from wpod.runtime.modules import inspect as inspecting
+
     found: dict[str, object] = {"Path": module.image_path, "SizeBytes": os.path.getsize(module.host_path)}
-    try:
-        from wpod.runtime.modules import inspect as inspecting  # type: ignore[attr-defined,unused-ignore]
-    except ImportError:
-        return found
-    return {**found, **inspecting.describe(module.host_path)}
+    return {**found, **inspecting.describe(inspecting.inspect_module(module.host_path))}

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wpod import programs
-from wpod.errors import CannotEnforce, CannotInvoke, ExitCode, InUse, ProgramNotFound, WpodError
+from wpod.errors import CannotInvoke, ExitCode, InUse, ProgramNotFound, WpodError
 from wpod.formats import launch_plan, state_file
 from wpod.model.container import ContainerRecord, Status
 from wpod.operations.create import launch_of
@@ -203,9 +203,6 @@ def _watch(reader: int, take_back: Callable[[], None]) -> None:
 
 def _complain(error: WpodError) -> None:
     """The watcher speaks for the command line here: nobody is left who could print the error."""
-    from wpod.output.streams import complain
+    from wpod.output.streams import Output
 
-    complain(error)
-
-
-__all__ = ["CannotEnforce", "Report", "parse_report", "read_report", "start_detached", "start_foreground"]
+    Output().error(error.message, error.hint)

@@ -7,7 +7,8 @@ import os
 import signal
 import time
 
-from wpod.errors import WpodError
+from wpod.errors import StoreError, WpodError
+from wpod.formats import state_file
 from wpod.formats.state_file import StateFile
 from wpod.kernel import pidfd
 from wpod.model.container import Container, Observation, Status
@@ -23,19 +24,23 @@ KILL_PATIENCE_SECONDS = 10.0
 def stop(store: Store, container: Container, timeout_seconds: int | None = None) -> bool:
     """Send the stop signal, wait, then SIGKILL; returns when the container has ended.
 
-    False where it wasn't running. `timeout_seconds` None takes the container's own. Raises WpodError
+    False where it wasn't running. `timeout_seconds` None takes the container's own; -1 waits for ever. Raises WpodError
     where even SIGKILL doesn't end it.
     """
     if container.observed.status is not Status.RUNNING:
         return False
     patience = container.record.plan.stop_timeout_seconds if timeout_seconds is None else timeout_seconds
     asked = patience and _signal(store, container, container.record.plan.stop_signal)
-    if asked and wait_end(store, container, float(patience)):
+    if asked and _ends(store, container, None if patience < 0 else float(patience)):
         return True
     _signal(store, container, signal.SIGKILL)
-    if not wait_end(store, container, KILL_PATIENCE_SECONDS):
+    if not _ends(store, container, KILL_PATIENCE_SECONDS):
         raise WpodError(f"container {container.record.name} does not end, not even by SIGKILL")
     return True
+
+
+def _ends(store: Store, container: Container, timeout_seconds: float | None) -> bool:
+    return wait_end(store, container, timeout_seconds).status is not Status.RUNNING
 
 
 def send_signal(store: Store, container: Container, number: int) -> None:
@@ -46,20 +51,33 @@ def send_signal(store: Store, container: Container, number: int) -> None:
         )
 
 
-def wait_end(store: Store, container: Container, timeout_seconds: float | None) -> bool:
-    """Wait until the container has ended and said how; False where the time was up first.
+def wait_end(store: Store, container: Container, timeout_seconds: float | None) -> Observation:
+    """Wait until the container has ended; the last observation, RUNNING where the time was up first.
 
     The keeper stores the exit before it ends, so its end is waited for: by pidfd, without polling.
-    A native container without its monitor is waited for itself.
+    A native container without its monitor is waited for itself. The state file is held open: the
+    status is told also where another command removes the container, or starts it again, meanwhile.
     """
+    path = store.paths.container(container.record.container_id).state
+    try:
+        descriptor = state_file.open_for_reading(path)
+    except StoreError:
+        return _now(store, container)
+    try:
+        return _wait_open(descriptor, path, timeout_seconds)
+    finally:
+        os.close(descriptor)
+
+
+def _wait_open(descriptor: int, path: str, timeout_seconds: float | None) -> Observation:
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     while True:
-        observed = _now(store, container)
+        observed = queries.interpret(*state_file.read_open(descriptor, path))
         if observed.status is not Status.RUNNING or observed.state is None:
-            return True
+            return observed
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
-            return False
+            return observed
         _wait_process(observed.state, observed.monitored, left)
 
 

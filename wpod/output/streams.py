@@ -77,6 +77,18 @@ class Output:
         """Exact bytes to stderr: the guest's (`logs` keeps the streams apart)."""
         _write_all(self._stderr, data)
 
+    def confirm(self, question: str) -> bool:
+        """Ask on stderr and read one line of standard input; only y and yes are a yes.
+
+        Raises WpodError where nobody answers: `wpod … prune` in a script says --force.
+        """
+        self.write_error(_encoded(visible(question)))
+        answer = _read_line(0)
+        if not answer:
+            self._say("")
+            raise WpodError("the question was not answered", hint="--force asks none")
+        return answer.strip().lower() in (b"y", b"yes")
+
     def _say(self, text: str) -> None:
         try:
             _write_all(self._stderr, _encoded(visible(text) + "\n"))
@@ -98,6 +110,20 @@ def visible(text: str) -> str:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+def _read_line(descriptor: int) -> bytes:
+    """Byte by byte: what follows the line belongs to the next reader."""
+    line = b""
+    while not line.endswith(b"\n") and len(line) < 4096:
+        try:
+            character = os.read(descriptor, 1)
+        except OSError:
+            break
+        if not character:
+            break
+        line += character
+    return line
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -85,6 +85,25 @@ def inspect_module(path: str) -> ModuleReport:
     return inspect_bytes(data)
 
 
+def describe(report: ModuleReport) -> dict[str, object]:
+    """The report as `image inspect` shows it under `Wpod.Module`."""
+    return {
+        "Wasi": report.wasi.value,
+        "Command": report.is_command,
+        "MemoryMinimumBytes": report.memory_minimum_bytes,
+        "MemoryMaximumBytes": report.memory_maximum_bytes,
+        "Imports": [
+            {"Module": one.module, "Name": one.name, "Kind": one.kind, "Type": one.type, "Known": one.known}
+            for one in report.imports
+        ],
+        "UnknownImports": list(report.unknown_imports),
+        "Exports": [{"Name": one.name, "Kind": one.kind, "Type": one.type} for one in report.exports],
+        "Features": list(report.features),
+        "MissingFeatures": list(report.missing_features),
+        "Problem": report.problem,
+    }
+
+
 def inspect_bytes(data: bytes) -> ModuleReport:
     """As `inspect_module`, of bytes."""
     if pywamr.recognise(data) == "component":

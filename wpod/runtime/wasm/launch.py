@@ -6,12 +6,12 @@ import os
 import signal
 
 from wpod import paths
-from wpod.errors import CannotEnforce
+from wpod.errors import CannotEnforce, CannotInvoke, WpodError
 from wpod.formats import launch_plan
 from wpod.formats.launch_plan import Pair
 from wpod.kernel import overlay, pidfd
-from wpod.model.container import ContainerPlan, MountPlan, Observation, RootKind
-from wpod.model.id_map import IdMap, IdRange
+from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, Observation, RootKind
+from wpod.model.id_map import IDENTITY, SINGLE, IdMap
 from wpod.model.request import AotPolicy
 from wpod.runtime.backend import Command, Launch, TreeSize, common_pairs
 from wpod.runtime.modules import cache
@@ -23,6 +23,8 @@ RUNNER_RESERVE_BYTES = 1024 * 1024
 # Up to here a private copy is cheaper than an overlay in a mount namespace (20 to 30 kB of kernel memory).
 _SMALL_TREE_BYTES = 1024 * 1024
 _SMALL_TREE_ENTRIES = 64
+# --wasm-aot=require waits for the compiler, which takes a minute for some MB of module.
+_REQUIRED_PATIENCE_SECONDS = 900.0
 _LEAST_MEMORY_BYTES = RUNNER_RESERVE_BYTES + PAGE_BYTES
 
 
@@ -30,9 +32,7 @@ class WasmBackend:
     """See `wpod.runtime.backend.Backend`."""
 
     def id_map(self) -> IdMap:
-        if os.geteuid() == 0:
-            return IdMap()
-        return IdMap((IdRange(0, os.geteuid(), 1),), (IdRange(0, os.getegid(), 1),))
+        return IDENTITY if os.geteuid() == 0 else SINGLE
 
     def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
         if read_only:
@@ -103,10 +103,33 @@ def _module_pairs(launch: Launch) -> list[Pair]:
     assert module is not None, "a wasm plan without a module is a bug of plan/container"
     pairs: list[Pair] = [("module", module.path), ("module-digest", module.digest), ("aot", module.aot.value)]
     if module.aot is not AotPolicy.OFF:
-        cache_file = cache.cache_path(launch.store.aot, module.digest)
-        if os.path.exists(cache_file):
+        cache_file = cache.find(launch.store.aot, module.digest) or _compiled(launch, module)
+        if cache_file is not None:
             pairs.append(("aot-file", cache_file))
     return pairs
+
+
+def _compiled(launch: Launch, module: ModulePlan) -> str | None:
+    """Have the module compiled, waiting as long as the policy allows; None: the interpreter has to do.
+
+    Raises CannotInvoke under `require`.
+    """
+    from wpod.runtime.modules import compile as compiling
+
+    required = module.aot is AotPolicy.REQUIRE
+    patience = _REQUIRED_PATIENCE_SECONDS if required else compiling.DEFAULT_PATIENCE_SECONDS
+    try:
+        outcome = compiling.ensure_compiled(module.path, module.digest, launch.store.aot, patience)
+    except WpodError as error:
+        if required:
+            raise
+        outcome = compiling.CompileOutcome(compiling.CompileStatus.FAILED, reason=error.message)
+    if outcome.path is None and required:
+        raise CannotInvoke(
+            f"--wasm-aot=require: module {launch.record.plan.arguments[0]!r} can't be compiled: {outcome.reason}",
+            hint="--wasm-aot=auto runs it on the interpreter",
+        )
+    return outcome.path
 
 
 def _process_pairs(plan: ContainerPlan) -> list[Pair]:

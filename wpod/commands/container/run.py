@@ -1,0 +1,27 @@
+"""wpod run"""
+
+from __future__ import annotations
+
+from wpod.commands.container.create import find_image, print_plan
+from wpod.commands.options import Options
+from wpod.commands.request import run_request
+from wpod.commands.session import Session
+from wpod.errors import ExitCode
+
+
+def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
+    """In the foreground this process becomes the container's; detached, it prints the ID when the guest can run."""
+    from wpod.operations import run
+
+    request = run_request(options, arguments, session.runtime)
+    detached = options.flag("detach")
+    image = find_image(session, request)
+    if options.flag("dry-run"):
+        return print_plan(session, request, image, detached=detached)
+    if not detached:
+        return run.run_foreground(session.store, request, image, session.command_line)
+    record = run.run_detached(session.store, request, image, session.command_line)
+    session.output.line(record.container_id)
+    for warning in record.plan.warnings:
+        session.output.warning(warning)
+    return ExitCode.SUCCESS
