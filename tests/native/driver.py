@@ -31,7 +31,7 @@ from wpod.model.container import (
 from wpod.model.request import LimitOptions, NetworkMode, UlimitRequest
 from wpod.paths import ContainerPaths, StorePaths
 from wpod.plan.oci_spec import ExecRequest
-from wpod.runtime.backend import Launch
+from wpod.runtime.backend import Exec, Launch
 from wpod.runtime.oci import control
 from wpod.runtime.oci.launch import NativeBackend
 
@@ -128,7 +128,7 @@ def main() -> None:
         request = ExecRequest(tuple(wanted["arguments"]), tuple(wanted.get("environment", ())),
                               wanted.get("directory", ""), wanted.get("terminal", False), privileged=False)  # fmt: skip
         user = UserPlan(**wanted.get("user", {}))
-        sys.exit(control.execute(launch, observation(launch), control.Exec(request, user, interactive=True)))
+        sys.exit(control.execute(launch, observation(launch), Exec(request, user, interactive=True)))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+from collections.abc import Sequence
 
 from wpod.errors import InUse, NotThere, StoreError
 from wpod.kernel.openat2 import open_inside
@@ -25,14 +27,14 @@ def create(store: Store, volume: Volume) -> None:
         raise store_error(error, volume.mountpoint) from error
 
 
-def remove(store: Store, name: str, *, force: bool = False) -> None:
+def remove(store: Store, name: str, *, force: bool = False, stop_timeout_seconds: int | None = None) -> None:
     """Forget a volume and delete its files. Raises NotThere, InUse.
 
-    `force` removes the containers that use it first, as podman-volume-rm(1).
+    `force` removes the containers that use it first, as podman-volume-rm(1), with this grace.
     """
     volume = store.volumes.get(name)
     if force:
-        _remove_users(store, name)
+        _remove_users(store, name, stop_timeout_seconds)
     store.volumes.delete(volume.name)
     directory = os.path.dirname(volume.mountpoint)
     doomed = f"{store.paths.temporary}/removed-{secrets.token_hex(8)}"
@@ -45,17 +47,15 @@ def remove(store: Store, name: str, *, force: bool = False) -> None:
     remove_tree(doomed)
 
 
-def prune(store: Store) -> list[str]:
-    """Remove every volume that no container uses; returns their names."""
+def prune(store: Store, names: Sequence[str]) -> list[str]:
+    """Remove those of these volumes that no container uses; returns their names."""
     removed = []
-    for volume in store.volumes.all():
-        if store.containers.using_volume(volume.name):
-            continue
+    for name in names:
         try:
-            remove(store, volume.name)
+            remove(store, name)
         except (InUse, NotThere):
             continue
-        removed.append(volume.name)
+        removed.append(name)
     return removed
 
 
@@ -78,9 +78,11 @@ def fill(volume: Volume, tree: str, target: str) -> None:
         os.close(found)
 
 
-def _remove_users(store: Store, name: str) -> None:
+def _remove_users(store: Store, name: str, stop_timeout_seconds: int | None) -> None:
     from wpod.operations.remove import RemoveOptions
     from wpod.operations.remove import remove as remove_container
 
     for container_id in store.containers.using_volume(name):
-        remove_container(store, container_id, RemoveOptions(force=True))
+        options = RemoveOptions(force=True, stop_timeout_seconds=stop_timeout_seconds)
+        with contextlib.suppress(NotThere):
+            remove_container(store, container_id, options)

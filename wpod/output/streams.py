@@ -10,6 +10,7 @@ import os
 
 from wpod.errors import WpodError
 
+_STANDARD_INPUT = 0
 _STANDARD_OUTPUT = 1
 _STANDARD_ERROR = 2
 
@@ -31,6 +32,11 @@ class Output:
         self._stderr = stderr
         self.terminal = os.isatty(stdout)
         self.error_terminal = os.isatty(stderr)
+
+    @property
+    def input_terminal(self) -> bool:
+        """Whether standard input is a terminal."""
+        return os.isatty(_STANDARD_INPUT)
 
     @property
     def width(self) -> int | None:
@@ -83,7 +89,7 @@ class Output:
         Raises WpodError where nobody answers: `wpod … prune` in a script says --force.
         """
         self.write_error(_encoded(visible(question)))
-        answer = _read_line(0)
+        answer = _read_line(_STANDARD_INPUT)
         if not answer:
             self._say("")
             raise WpodError("the question was not answered", hint="--force asks none")

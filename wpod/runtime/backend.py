@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wpod.formats.launch_plan import Pair
 from wpod.formats.state_file import Kind
-from wpod.model.container import ContainerRecord, Observation, RootKind
+from wpod.model.container import ContainerRecord, Observation, RootKind, UserPlan
 from wpod.model.id_map import IdMap
 from wpod.paths import ContainerPaths, StorePaths
+
+if TYPE_CHECKING:
+    from wpod.plan.oci_spec import ExecRequest
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,15 @@ class Command:
     prefix: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Exec:
+    """One `exec`; `user` is who it runs as, `interactive` whether it reads this process's stdin."""
+
+    request: ExecRequest
+    user: UserPlan
+    interactive: bool
+
+
 class Backend(Protocol):
     """A way to execute containers. Every method raises WpodError subclasses only."""
 
@@ -67,6 +79,12 @@ class Backend(Protocol):
 
     def send_signal(self, launch: Launch, observed: Observation, number: int) -> bool:
         """Send a signal to the container's main process; False where it has ended."""
+
+    def execute(self, launch: Launch, observed: Observation, wanted: Exec) -> int:
+        """Run another program in a running container, with this process's streams; returns its exit status.
+
+        Raises ProgramNotFound (127), CannotInvoke (126), WpodError where this kind has no programs.
+        """
 
     def release(self, launch: Launch) -> None:
         """Give back what outlives the processes (runtime state, cgroups). What is gone already is done."""

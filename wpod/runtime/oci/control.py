@@ -10,14 +10,13 @@ import contextlib
 import dataclasses
 import json
 import os
-from dataclasses import dataclass
 
 from wpod import paths, programs
 from wpod.errors import CannotInvoke, ExitCode, ProgramNotFound, WpodError
 from wpod.kernel import cgroup
-from wpod.model.container import Observation, RootKind, UserPlan
+from wpod.model.container import Observation, RootKind
 from wpod.plan import oci_spec
-from wpod.runtime.backend import Launch
+from wpod.runtime.backend import Exec, Launch
 from wpod.runtime.oci import machine, program
 
 DEFAULT_RUNTIME = "crun"
@@ -59,15 +58,6 @@ def delete(launch: Launch) -> None:
     )
     if done.status != 0 and os.path.isdir(f"{_state_root(launch)}/{launch.record.container_id}"):
         raise WpodError(f"container {launch.record.name} can't be deleted: {done.complaint}")
-
-
-@dataclass(frozen=True)
-class Exec:
-    """One `exec`; `user` is who it runs as, `interactive` whether it reads this process's stdin."""
-
-    request: oci_spec.ExecRequest
-    user: UserPlan
-    interactive: bool
 
 
 def execute(launch: Launch, observed: Observation, wanted: Exec) -> int:

@@ -18,7 +18,7 @@ from wpod.kernel import cgroup, overlay, pidfd, user_namespace
 from wpod.model.container import ContainerPlan, Observation, RootKind
 from wpod.model.id_map import IdMap
 from wpod.plan import etc_files, oci_spec
-from wpod.runtime.backend import Command, Launch, TreeSize, common_pairs
+from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.oci import control, machine
 
 # With these a process could make or mount device files, which only a device cgroup would hold back.
@@ -113,6 +113,9 @@ class NativeBackend:
             return pidfd.send(descriptor, number)
         finally:
             os.close(descriptor)
+
+    def execute(self, launch: Launch, observed: Observation, wanted: Exec) -> int:
+        return control.execute(launch, observed, wanted)
 
     def release(self, launch: Launch) -> None:
         control.delete(launch)

@@ -13,7 +13,7 @@ from wpod.kernel import overlay, pidfd
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, Observation, RootKind
 from wpod.model.id_map import IDENTITY, SINGLE, IdMap
 from wpod.model.request import AotPolicy
-from wpod.runtime.backend import Command, Launch, TreeSize, common_pairs
+from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.modules import cache
 
 PAGE_BYTES = 64 * 1024
@@ -85,6 +85,12 @@ class WasmBackend:
             return pidfd.send(descriptor, signal.Signals(number))
         finally:
             os.close(descriptor)
+
+    def execute(self, launch: Launch, observed: Observation, wanted: Exec) -> int:
+        raise WpodError(
+            f"container {launch.record.name} is a wasm container: there is one module and no other program in it",
+            hint="wpod run the module again with other arguments, or use a volume that both see",
+        )
 
     def release(self, launch: Launch) -> None:
         if launch.record.plan.limits.needs_cgroup:

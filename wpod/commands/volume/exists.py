@@ -1,0 +1,16 @@
+"""wpod volume exists"""
+
+from __future__ import annotations
+
+from wpod.commands.options import Options
+from wpod.commands.session import Session
+from wpod.errors import ExitCode, NotThere
+
+
+def execute(session: Session, _options: Options, arguments: tuple[str, ...]) -> int:
+    """0 or 1, without a word."""
+    try:
+        session.store.volumes.get(arguments[0])
+    except NotThere:
+        return ExitCode.NOT_THERE
+    return ExitCode.SUCCESS
