@@ -7,6 +7,7 @@ else is refused (CVE-2021-41190). docker's schema 1 is refused by name.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -164,6 +165,29 @@ def _descriptor(fields: Fields) -> Descriptor:
 
 def _platform(fields: Fields) -> Platform:
     return Platform(fields.text("os"), fields.text("architecture"), fields.text("variant"))
+
+
+def manifest_document(manifest: Manifest) -> bytes:
+    """The inverse of `parse_manifest` for a manifest made here; the same manifest gives the same bytes."""
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": manifest.media_type,
+        "config": descriptor_object(manifest.config),
+        "layers": [descriptor_object(layer) for layer in manifest.layers],
+    }
+    if manifest.annotations:
+        document["annotations"] = dict(sorted(manifest.annotations.items()))
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def descriptor_object(descriptor: Descriptor) -> dict[str, object]:
+    """A descriptor as it stands in manifests and indexes."""
+    found: dict[str, object] = {
+        "mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size_bytes
+    }  # fmt: skip
+    if descriptor.annotations:
+        found["annotations"] = dict(sorted(descriptor.annotations.items()))
+    return found
 
 
 def parse_config(data: bytes) -> ConfigDocument:
