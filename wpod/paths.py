@@ -183,6 +183,14 @@ def containers_configuration(name: str) -> list[str]:
     return [f"{_configuration_base()}/containers/{name}", f"/etc/containers/{name}", f"/usr/share/containers/{name}"]
 
 
+def registry_certificates(registry: str) -> list[str]:
+    """The directories where a registry's certificates may be (containers-certs.d(5)); all of them count."""
+    return [
+        f"{place}/certs.d/{registry}"
+        for place in (f"{_configuration_base()}/containers", "/etc/containers", "/etc/docker")
+    ]
+
+
 def credential_files() -> list[str]:
     """Where registry passwords may be, as podman looks (containers-auth.json(5)); the first one is written by login."""
     override = os.environ.get("REGISTRY_AUTH_FILE", "")

@@ -32,7 +32,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
-_SCHEMA_1 = (
+OLD_TYPES = (  # schema 1, refused by name
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 )
@@ -126,7 +126,7 @@ def _media_type(fields: Fields, said: str) -> str:
     own = fields.text("mediaType")
     said = said.partition(";")[0].strip()
     known = MANIFEST_TYPES + INDEX_TYPES
-    if said in _SCHEMA_1:
+    if said in OLD_TYPES:
         raise InvalidImage("manifest is of docker's schema 1, which has been withdrawn")
     if own and own not in known:
         raise InvalidImage(f"manifest has the unknown media type {own!r:.100}")

@@ -4,18 +4,19 @@ Theory of operation. oras gives the session (cookies off), the API's URLs and th
 leaves open is closed here, in one method, `_send`: it trusts any token server with the password, follows
 redirects wherever they lead, retries for minutes, and never checks a digest. So: redirects are followed by
 hand, at most ten, to http(s) only, never from https to http, and without Authorization once the host
-changes; timeouts on connect and on every read; 429 and 5xx and resets are retried with a growing pause
-(Retry-After up to a minute is obeyed); all bodies are bounded; ~/.netrc is not read. Blobs resume with Range
-where a writer has bytes already, and are verified by the writer (`storage/blobs.py`), manifests here.
+changes, whose wish for a password is then not heard either; timeouts on connect and on every read, and a
+least speed (`patience`); 429 and 5xx and resets are retried with a growing pause (Retry-After up to a minute
+is obeyed); all bodies are bounded; ~/.netrc is not read. Blobs resume with Range where a writer has bytes
+already, and are verified by the writer (`storage/blobs.py`), manifests here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,27 +28,27 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
+from wpod import paths
 from wpod.errors import DigestMismatch, InvalidImage, NotThere, RegistryError
 from wpod.model.image import Descriptor
 from wpod.storage import documents, strict_json
 from wpod.storage.blobs import BlobWriter
 from wpod.storage.digests import digest_of
 from wpod.storage.registry import challenge as challenges
+from wpod.storage.registry import patience
 from wpod.storage.registry.auth import Credentials
+from wpod.storage.registry.patience import MAX_ATTEMPTS
 from wpod.storage.registry.policy import Endpoint
 
-CONNECT_SECONDS = 15.0
-READ_SECONDS = 30.0
-SLOWEST_BYTES_PER_SECOND = 64
-SLOWEST_WINDOW_SECONDS = 60.0
 MAX_REDIRECTS = 10
-MAX_ATTEMPTS = 5
 MAX_TAGS = 100_000
 MAX_TAG_PAGES = 1000
 _MAX_ANSWER_BYTES = 1 << 20
 _CHUNK_BYTES = 256 << 10
 _RETRIED = (429, 500, 502, 503, 504)
 _ACCEPT = ", ".join((*documents.MANIFEST_TYPES, *documents.INDEX_TYPES))
+# What a plain file server says of a manifest; then the document alone tells what it is.
+_VAGUE_TYPES = ("", "application/json", "application/octet-stream", "binary/octet-stream", "text/plain")
 
 
 class Cancelled(RegistryError):
@@ -92,10 +93,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 def _context(registry: str, insecure: bool, certificates: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    places = [certificates] if certificates else [
-        f"/etc/containers/certs.d/{registry}", f"/etc/docker/certs.d/{registry}"
-    ]  # fmt: skip
-    for place in places:
+    for place in [certificates] if certificates else paths.registry_certificates(registry):
         names = sorted(os.listdir(place)) if os.path.isdir(place) else []
         try:
             for name in names:
@@ -124,6 +122,7 @@ class RegistryClient:
         self._insecure = endpoint.insecure
         self._credentials = connection.credentials
         self._cancel = cancel or threading.Event()
+        self._patience = patience.load()
         self._authorization = ""
         self._lock = threading.Lock()
         self._oras = oras.provider.Registry(endpoint.reference.registry, insecure=False, tls_verify=True)
@@ -150,14 +149,24 @@ class RegistryClient:
         """A manifest or index by tag or digest, verified. At most 4 MiB."""
         with self._request("GET", self._manifest_url(reference), {"Accept": _ACCEPT}) as response:
             self._expect(response, (200,), f"{self._reference.name}:{reference}")
-            data = self._body(response, documents.MAX_MANIFEST_BYTES, "manifest")
             media_type = response.headers.get("Content-Type", "")
+            self._check_manifest_type(media_type, reference)
+            data = self._body(response, documents.MAX_MANIFEST_BYTES, "manifest")
             stated = response.headers.get("Docker-Content-Digest", "")
         found = digest_of(data)
         wanted = reference if ":" in reference else stated
         if wanted and found != wanted:
             raise DigestMismatch(f"manifest {self._reference.name}:{reference} has the digest {found}, not {wanted}")
         return FetchedManifest(data, media_type, found)
+
+    def _check_manifest_type(self, said: str, reference: str) -> None:
+        media_type = said.partition(";")[0].strip().lower()
+        if media_type in _VAGUE_TYPES or media_type in _ACCEPT.split(", ") or media_type in documents.OLD_TYPES:
+            return
+        raise RegistryError(
+            f"registry {self.host} answered {media_type!r:.100} for {self._reference.name}:{reference},"
+            " which is no manifest of an image"
+        )
 
     def manifest_digest(self, reference: str) -> str:
         """What the registry says the digest is now; "" where it doesn't say."""
@@ -167,14 +176,15 @@ class RegistryClient:
 
     def fetch_blob(self, descriptor: Descriptor, writer: BlobWriter, progress: Any = None) -> None:
         """Fill the writer, going on where it stands; broken transfers are resumed a few times."""
-        attempt = 0
+        attempt, furthest = 0, writer.offset
         while writer.offset < descriptor.size_bytes or descriptor.size_bytes == 0:
-            before = writer.offset
             try:
                 self._fetch_once(descriptor, writer, progress)
                 return
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                attempt = 1 if writer.offset > before + _CHUNK_BYTES else attempt + 1
+                # Against the furthest point: a server that lets it start anew each time doesn't get on.
+                attempt = 1 if writer.offset > furthest + _CHUNK_BYTES else attempt + 1
+                furthest = max(furthest, writer.offset)
                 if attempt >= MAX_ATTEMPTS:
                     raise self._translate(error, f"blob {descriptor.digest}") from error
                 self._pause(attempt, "")
@@ -197,19 +207,20 @@ class RegistryClient:
             raise requests.ConnectionError("the connection was closed early")
 
     def _copy(self, response: requests.Response, descriptor: Descriptor, writer: BlobWriter, progress: Any) -> None:
-        window_start, window_bytes = time.monotonic(), 0
-        for chunk in _chunks(response):
-            if self._cancel.is_set():
-                raise Cancelled("stopped")
+        for chunk in self._received(response):
             writer.write(chunk)  # raises past the expected size
             if progress is not None:
                 progress(writer.offset)
-            window_bytes += len(chunk)
-            elapsed = time.monotonic() - window_start
-            if elapsed > SLOWEST_WINDOW_SECONDS:
-                if window_bytes < SLOWEST_BYTES_PER_SECOND * elapsed:
-                    raise requests.ConnectionError(f"only {window_bytes} bytes came in {elapsed:.0f} s")
-                window_start, window_bytes = time.monotonic(), 0
+
+    def _received(self, response: requests.Response) -> Iterator[bytes]:
+        """The body piece by piece. Raises Cancelled, and requests.ConnectionError where it trickles."""
+        pace = self._patience.pace()
+        for chunk in _chunks(response):
+            if self._cancel.is_set():
+                raise Cancelled("stopped")
+            yield chunk
+            if pace.is_too_slow(len(chunk)):
+                raise requests.ConnectionError("the server sends too slowly")
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has this blob."""
@@ -328,7 +339,7 @@ class RegistryClient:
         used = self._authorization
         response = self._follow(method, url, headers, body)
         self._scheme = self._scheme or urlsplit(url).scheme
-        if response.status_code != 401:
+        if response.status_code != 401 or not self._is_home(str(response.url)):
             return response
         header = response.headers.get("WWW-Authenticate", "")
         response.close()
@@ -360,7 +371,7 @@ class RegistryClient:
         elif known is not None:
             arguments["headers"] = {"Authorization": known.basic}
         response = self._oras.session.request(
-            method, realm, stream=True, allow_redirects=False, timeout=(CONNECT_SECONDS, READ_SECONDS), **arguments
+            method, realm, stream=True, allow_redirects=False, timeout=self._patience.timeouts, **arguments
         )
         with contextlib.closing(response):
             if response.status_code in (401, 403):
@@ -373,9 +384,12 @@ class RegistryClient:
             raise RegistryError(f"the token server of {self.host} sent no token")
         return token
 
+    def _is_home(self, url: str) -> bool:
+        return urlsplit(url).netloc == urlsplit(f"//{self.host}").netloc
+
     def _follow(self, method: str, url: str, headers: dict[str, str], body: Any) -> requests.Response:
         origin = urlsplit(url)
-        at_home = origin.netloc == urlsplit(f"//{self.host}").netloc
+        at_home = self._is_home(url)
         for _ in range(MAX_REDIRECTS + 1):
             if self._cancel.is_set():
                 raise Cancelled("stopped")
@@ -384,7 +398,7 @@ class RegistryClient:
                 sent["Authorization"] = self._authorization
             response: requests.Response = self._oras.session.request(
                 method, url, headers=sent, data=body, stream=True, allow_redirects=False,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                timeout=self._patience.timeouts,
             )  # fmt: skip
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
                 return response
@@ -401,6 +415,8 @@ class RegistryClient:
         old, new = urlsplit(url), urlsplit(target)
         if new.scheme not in ("http", "https") or not new.hostname or new.username is not None:
             raise RegistryError(f"{self.host} redirects to {target[:200]!r}: refused")
+        if _is_link_local(new.hostname):
+            raise RegistryError(f"{self.host} redirects to the link-local address {new.netloc}: refused")
         if old.scheme == "https" and new.scheme == "http":
             raise RegistryError(f"{self.host} redirects from https to http ({new.netloc}): refused")
         if new.scheme == "http" and new.hostname != old.hostname and not self._insecure:
@@ -437,21 +453,16 @@ class RegistryClient:
     def _body(self, response: requests.Response, limit_bytes: int, what: str) -> bytes:
         data = bytearray()
         try:
-            for chunk in _chunks(response):
+            for chunk in self._received(response):
                 data += chunk
                 if len(data) > limit_bytes:
                     raise InvalidImage(f"{what} from {self.host} is larger than {limit_bytes} bytes")
-                if self._cancel.is_set():
-                    raise Cancelled("stopped")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._translate(error, what) from error
         return bytes(data)
 
     def _pause(self, attempt: int, retry_after: str) -> None:
-        wait = min(8.0, 0.25 * 2**attempt)
-        if retry_after.isdecimal():
-            wait = max(wait, min(60.0, float(retry_after)))
-        if self._cancel.wait(wait):
+        if self._cancel.wait(self._patience.pause_seconds(attempt, retry_after)):
             raise Cancelled("stopped")
 
     def _translate(self, error: Exception, what: str) -> RegistryError:
@@ -486,6 +497,15 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
         return
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
         yield chunk
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_link_local
 
 
 def _worth_retrying(error: Exception) -> bool:
