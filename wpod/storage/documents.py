@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from wpod.errors import InvalidImage
@@ -178,6 +178,25 @@ def manifest_document(manifest: Manifest) -> bytes:
     if manifest.annotations:
         document["annotations"] = dict(sorted(manifest.annotations.items()))
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def as_oci(manifest: Manifest) -> Manifest:
+    """The same image with OCI's media types in place of docker's."""
+    layers = tuple(
+        replace(layer, media_type=_as_oci_layer(layer.media_type)) if is_tar_layer(layer.media_type) else layer
+        for layer in manifest.layers
+    )
+    config = manifest.config
+    if config.media_type == DOCKER_CONFIG:
+        config = replace(config, media_type=OCI_CONFIG)
+    return replace(manifest, media_type=OCI_MANIFEST, config=config, layers=layers)
+
+
+def _as_oci_layer(media_type: str) -> str:
+    if not media_type.startswith(DOCKER_LAYER):
+        return media_type
+    compression = _TAR_LAYERS[media_type]
+    return f"{OCI_LAYER}+{compression}" if compression else OCI_LAYER
 
 
 def descriptor_object(descriptor: Descriptor) -> dict[str, object]:
