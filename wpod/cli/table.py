@@ -47,6 +47,7 @@ class Completes(enum.Enum):
     RUNNING_CONTAINERS = "running-containers"
     IMAGES = "images"
     VOLUMES = "volumes"
+    OBJECTS = "objects"  # containers, images and volumes
     FILES = "files"
     DIRECTORIES = "directories"
     SIGNALS = "signals"
@@ -59,12 +60,13 @@ class Option:
     `parse` turns one value into what the handler gets and raises UsageError or ValueError with the reason;
     None keeps the text. `default` is what the help shows and what `Options.text` and `.number` give where
     the option is absent. `choices` are the words that `parse` accepts, for help and completion. `note` says
-    how the option differs from podman's; with it the status is DIFFERS.
+    how the option differs from podman's; with it the status is DIFFERS. `section` is the heading under which
+    the help shows it ("" is "Options"); set by `section`.
 
     Not a dataclass, nor are the others here: each such decorator takes 1 ms, in every command.
     """
 
-    __slots__ = ("choices", "completes", "default", "help", "kind", "metavar", "names", "note", "parse")
+    __slots__ = ("choices", "completes", "default", "help", "kind", "metavar", "names", "note", "parse", "section")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a row of a table
         self,
@@ -87,6 +89,7 @@ class Option:
         self.note = note
         self.completes = completes
         self.choices = choices
+        self.section = ""
 
     @property
     def key(self) -> str:
@@ -100,27 +103,29 @@ class Option:
 
 
 class Positional:
-    """What follows the options. `maximum` None: any number.
+    """What follows the options. `maximum` None: any number. `choices`: the words for Completes.WORDS.
 
     `unless` names options that stand in for it (`--all`, `--latest`, `--cidfile`): with one of them the
     minimum is 0, and with `--all` or `--latest` an argument is refused.
     """
 
-    __slots__ = ("completes", "maximum", "minimum", "name", "unless")
+    __slots__ = ("choices", "completes", "maximum", "minimum", "name", "unless")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - a row of a table
         self,
         name: str,
         minimum: int = 1,
         maximum: int | None = 1,
         completes: Completes = Completes.NOTHING,
         unless: tuple[str, ...] = (),
+        choices: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.minimum = minimum
         self.maximum = maximum
         self.completes = completes
         self.unless = unless
+        self.choices = choices
 
 
 class Verb:
@@ -167,3 +172,10 @@ class Verb:
 def flag(names: str, text: str, note: str = "") -> Option:
     """A FLAG; `names` separated by blanks, long first."""
     return Option(tuple(names.split()), Kind.FLAG, text, note=note)
+
+
+def section(title: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
+    """The same options, freshly made ones, under a heading of the help."""
+    for option in options:
+        option.section = title
+    return options

@@ -28,6 +28,17 @@ from wpod.cli.table import Kind, Option, Verb
 _HELP = Option(("help",), Kind.FLAG, "Show this help")
 _VERSION = Option(("version", "v"), Kind.FLAG, "Show the version")
 _WIDTH = 100
+_NARROWEST = 50
+_LEFT_WIDTH = 30
+_SUMMARY = "Run WebAssembly and native containers side by side, without a daemon"
+_FIRST_STEPS = (
+    "wpod pull REGISTRY/NAME:TAG",
+    "wpod run --rm NAME:TAG",
+    "wpod run -d --name web NAME:TAG",
+    "wpod ps",
+    "wpod logs -f web",
+    "wpod rm -f web",
+)
 _GROUP_SUMMARIES = {
     "container": "Manage containers",
     "image": "Manage images",
@@ -59,8 +70,8 @@ def help_text(words: str) -> str:
 
 
 def _width() -> int:
-    """The terminal's, at most 100; always 100 elsewhere, so that help in a file doesn't depend on a terminal."""
-    return min(os.get_terminal_size(1).columns, _WIDTH) if os.isatty(1) else _WIDTH
+    """The terminal's, from 50 to 100; always 100 elsewhere, so that help in a file doesn't depend on a terminal."""
+    return max(min(os.get_terminal_size(1).columns, _WIDTH), _NARROWEST) if os.isatty(1) else _WIDTH
 
 
 class _TableOption(_Option):
@@ -170,21 +181,33 @@ class _Leaf(TyperCommand):
             pieces.append(positional.name + dots if needed else f"[{positional.name}{dots}]")
         return pieces
 
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Under the headings of the table; all right columns begin at the same place."""
+        records = [param.get_help_record(ctx) for param in self.get_params(ctx)]
+        rows: dict[str, list[tuple[str, str]]] = {}
+        for option, record in zip((*self.verb.options, _HELP), records, strict=True):
+            assert record is not None
+            attached = f"[={option.metavar}]" if option.kind is Kind.OPTIONAL else ""
+            rows.setdefault(option.section or "Options", []).append((record[0] + attached, record[1]))
+        _write_sections(formatter, rows)
+
     def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
-        for title, lines in (("Also", [f"wpod {one}" for one in verbs.aliases(self.verb)]),
-                             ("Examples", list(self.verb.examples))):  # fmt: skip
-            if lines:
-                with formatter.section(title):
-                    for line in lines:
-                        formatter.write(f"  {line}\n")
+        _write_lines(formatter, "Unlike podman", [self.verb.note] if self.verb.note else [])
+        _write_lines(formatter, "Examples", self.verb.examples)
+        _write_lines(formatter, "The same as", [f"wpod {one}" for one in verbs.aliases(self.verb)])
+        everywhere = ", ".join(f"--{option.key}" for option in verbs.GLOBALS)
+        formatter.write(f"\nwpod --help tells what every command takes too: {everywhere}.\n")
 
 
 class _Group(TyperGroup):
     """wpod itself ("") or a word that commands begin with; its commands are made when asked for."""
 
     def __init__(self, words: str) -> None:
-        summary = _GROUP_SUMMARIES.get(words, "Run WebAssembly and native containers side by side, without a daemon")
-        super().__init__(name=words or "wpod", help=summary, rich_markup_mode=None, add_help_option=False)
+        summary = _GROUP_SUMMARIES.get(words, _SUMMARY)
+        super().__init__(
+            name=words or "wpod", help=summary, rich_markup_mode=None, add_help_option=False,
+            subcommand_metavar="COMMAND [ARGUMENT...]",
+        )  # fmt: skip
         self.words = words
 
     def list_commands(self, ctx: Context) -> list[str]:
@@ -222,21 +245,29 @@ class _Group(TyperGroup):
         return args[0], found, args[1:]
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
-        for title, names in self._sections().items():
-            with formatter.section(title):
-                formatter.write_dl([(name, self._summary(name)) for name in names])
+        sections = self._sections()
+        commands = {title: [(name, self._summary(name)) for name in names] for title, names in sections.items()}
+        _write_sections(formatter, commands)
         shown = [*verbs.GLOBALS, *([_VERSION] if not self.words else []), _HELP]
-        with formatter.section("Options"):
-            formatter.write_dl([(_left(option), _right(option)) for option in shown])
+        _write_sections(formatter, {"Options": [(_left(option), _right(option)) for option in shown]})
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        _write_lines(formatter, "First steps", () if self.words else _FIRST_STEPS)
+        own = f"wpod {self.words}".strip()
+        formatter.write(f"\n{own} COMMAND --help tells more about a command.\n")
 
     def _sections(self) -> dict[str, list[str]]:
+        """The names of the commands by heading; of several names of one command, the first."""
         sections: dict[str, list[str]] = {}
         prefix = f"{self.words} " if self.words else ""
         for group, index in verbs.INDEX.items():
-            names = [words.removeprefix(prefix) for words in index if words.startswith(prefix)]
-            single = [name for name in names if " " not in name and not name.startswith("__")]
-            if single:
-                sections["Commands" if self.words else verbs.GROUPS[group]] = single
+            names: dict[str, str] = {}
+            for words, function in index.items():
+                name = words.removeprefix(prefix)
+                if words.startswith(prefix) and " " not in name and not name.startswith("__"):
+                    names.setdefault(function, name)
+            if names:
+                sections["Commands" if self.words else verbs.GROUPS[group]] = list(names.values())
         if not self.words:
             sections["Groups of commands"] = list(_GROUP_SUMMARIES)
         return sections
@@ -256,14 +287,44 @@ def _left(option: Option) -> str:
 
 
 def _right(option: Option) -> str:
-    return f"{option.help} (default {option.default})" if option.default else option.help
+    """The help with the words that the option takes and its default, where the text itself doesn't name them."""
+    text = option.help
+    if any(word not in text for word in option.choices):
+        text += f": {', '.join(option.choices[:-1])} or {option.choices[-1]}"
+    return f"{text} (default {option.default})" if option.default and "(default" not in text else text
+
+
+def _write_sections(formatter: HelpFormatter, sections: dict[str, list[tuple[str, str]]]) -> None:
+    """Two columns under each heading; options without a short form stand below the long form of the others."""
+    has_short = any(left[:1] == "-" != left[1:2] for rows in sections.values() for left, _ in rows)
+    indent = "    " if has_short else ""
+    shown = {
+        title: [(indent + left if left.startswith("--") else left, right) for left, right in rows]
+        for title, rows in sections.items()
+    }
+    lengths = [len(left) for rows in shown.values() for left, _ in rows]
+    width = max((length for length in lengths if length <= _LEFT_WIDTH), default=_LEFT_WIDTH)
+    for title, rows in shown.items():
+        with formatter.section(title):
+            formatter.write_dl([(left.ljust(width), right) for left, right in rows], col_max=width)
+
+
+def _write_lines(formatter: HelpFormatter, title: str, lines: Sequence[str]) -> None:
+    if lines:
+        with formatter.section(title):
+            for line in lines:
+                formatter.write(f"  {line}\n")
+
+
+def _short_first(option: Option) -> list[str]:
+    return sorted(option.names, key=lambda name: len(name) > 1)
 
 
 def _leaf(verb: Verb, name: str) -> Command:
     """Declare one command to typer: a function with the table's options as its signature."""
     parameters = []
     for option in (*verb.options, _HELP):
-        names = [f"-{one}" if len(one) == 1 else f"--{one}" for one in sorted(option.names, key=len)]
+        names = [f"-{one}" if len(one) == 1 else f"--{one}" for one in _short_first(option)]
         is_flag = option.kind in (Kind.FLAG, Kind.OPTIONAL)
         declared = typer.Option(
             *names, help=_right(option), metavar=None if is_flag else option.metavar or "VALUE", show_default=False

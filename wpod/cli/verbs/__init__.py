@@ -53,10 +53,11 @@ GROUPS = {
 }
 
 GLOBALS = (
-    Option(("root",), Kind.VALUE, "Directory of the store", metavar="DIR", completes=Completes.DIRECTORIES),
+    Option(("root",), Kind.VALUE, "Directory of the store (default /var/lib/wpod, as a user ~/.local/share/wpod)",
+           metavar="DIR", completes=Completes.DIRECTORIES),
     Option(("runtime",), Kind.VALUE, "OCI runtime for native containers (default crun)", metavar="PROGRAM",
            completes=Completes.FILES),
-    Option(("log-level",), Kind.VALUE, "With debug, an unexpected failure shows its traceback",
+    Option(("log-level",), Kind.VALUE, "How much to tell; with debug, an unexpected failure shows its traceback",
            parse=choice(*LOG_LEVELS), metavar="LEVEL", default="warn", choices=LOG_LEVELS, completes=Completes.WORDS),
 )  # fmt: skip
 

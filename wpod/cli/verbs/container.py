@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wpod.cli import values
-from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
+from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag, section
 from wpod.cli.verbs.container_options import (
     STOP_SECONDS,
     cidfiles,
@@ -12,6 +12,8 @@ from wpod.cli.verbs.container_options import (
     running_options,
 )
 
+PS_FILTERS = ("ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "until",
+              "volume")  # fmt: skip
 PS_SORT = ("command", "created", "id", "image", "names", "runningfor", "size", "status")
 WAIT_CONDITIONS = ("configured", "created", "exited", "initialized", "removing", "running", "stopped", "stopping",
                    "unknown")  # fmt: skip
@@ -26,16 +28,23 @@ def run() -> Verb:
         "Create a container from an image and start it",
         "wpod.commands.container.run:execute",
         (
-            flag("detach d", "Run in the background and print the container's ID"),
-            flag("sig-proxy", "Signals to wpod go to the guest", note="always on: wpod becomes the guest's process"),
-            Option(("detach-keys",), Kind.VALUE, "Only the empty value: there is nothing to detach from",
-                   parse=_no_detach_keys, metavar="KEYS", note="only the empty value"),
-            *creating_options(),
+            *creating_options(flag("detach d", "Run in the background and print the container's ID")),
+            *section("Taken for podman's sake", (
+                flag("sig-proxy", "Pass signals on to the guest (always so)",
+                     note="always on: wpod becomes the guest's process"),
+                Option(("detach-keys",), Kind.VALUE, "Only empty: there is nothing to detach from",
+                       parse=_no_detach_keys, metavar="KEYS", note="only the empty value"),
+            )),
         ),
         (Positional("IMAGE", 1, 1, Completes.IMAGES), Positional("ARGUMENT", 0, None)),
         stop_at_first_positional=True,
         hot=True,
-        examples=("wpod run --rm IMAGE", "wpod run -d --name web -v ./data:/data IMAGE serve", "wpod run -it IMAGE sh"),
+        examples=(
+            "wpod run --rm IMAGE",
+            "wpod run -it --rm IMAGE sh",
+            "wpod run -d --name web -v ./data:/data:ro -e PORT=8080 IMAGE serve --verbose",
+            "wpod run --rm --memory 64m --read-only IMAGE",
+        ),
     )  # fmt: skip
 
 
@@ -60,21 +69,26 @@ def ps() -> Verb:
         "List containers",
         "wpod.commands.container.ps:execute",
         (
-            flag("all a", "Those that don't run, too"),
-            filters(short=True),
+            flag("all a", "Show all containers, not only running ones"),
+            filters(short=True, text=f"Only those that match, e.g. status=exited; keys: {', '.join(PS_FILTERS)}"),
             Option(("format",), Kind.VALUE, "json, table, or a Go template over the columns", metavar="FORMAT"),
-            Option(("last", "n"), Kind.VALUE, "The N created last, running or not", values.whole, "N", "-1"),
-            latest("The one created last, running or not"),
-            flag("no-trunc", "Whole IDs and commands"),
-            flag("noheading", "No header line"),
-            flag("quiet q", "IDs alone"),
-            flag("size s", "How much each container wrote and how large its root is"),
-            Option(("sort",), Kind.VALUE, "Order of the rows", values.choice(*PS_SORT), "COLUMN", "created",
+            Option(("last", "n"), Kind.VALUE, "Show the N created last, running or not; -1 is no limit", values.whole,
+                   "N", "-1"),
+            latest("Show the one created last, running or not"),
+            flag("no-trunc", "Show whole IDs and commands"),
+            flag("noheading", "Print no header line"),
+            flag("quiet q", "Print only IDs"),
+            flag("size s", "Show how much each container wrote and how large its root is"),
+            Option(("sort",), Kind.VALUE, "Sort by a column", values.choice(*PS_SORT), "COLUMN", "created",
                    choices=PS_SORT, completes=Completes.WORDS),
-            flag("sync", "Ask the kernel for every state", note="always so"),
+            flag("sync", "Ask the kernel for every state (always so)", note="always so"),
         ),
         hot=True,
-        examples=("wpod ps -a", "wpod ps --filter status=exited --format '{{.Names}} {{.Status}}'"),
+        examples=(
+            "wpod ps -a",
+            "wpod ps --filter status=exited --format '{{.Names}} {{.Status}}'",
+            "wpod ps -a --format json",
+        ),
     )  # fmt: skip
 
 
@@ -84,12 +98,12 @@ def start() -> Verb:
         "Start containers that were created or have ended",
         "wpod.commands.container.start:execute",
         (
-            flag("all", "All that don't run"),
-            flag("attach a", "Stay and show what the guest writes; the exit status is the guest's"),
+            flag("all", "Start all that don't run"),
+            flag("attach a", "Stay in the foreground; the exit status is the guest's"),
             filters(short=True),
-            flag("interactive i", "Give the guest this standard input (with --attach)"),
+            flag("interactive i", "With --attach: connect this standard input to the guest"),
             latest(),
-            flag("sig-proxy", "Signals to wpod go to the guest", note="always on with --attach"),
+            flag("sig-proxy", "Pass signals on to the guest (always so)", note="always on with --attach"),
         ),
         (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("all", "latest", "filter")),),
         hot=True,
@@ -100,13 +114,13 @@ def start() -> Verb:
 def stop() -> Verb:
     return Verb(
         ("stop",),
-        "Ask containers to end, and end them after a grace time",
+        "Stop containers: ask them to end, and end them after a grace time",
         "wpod.commands.container.stop:execute",
         (
-            flag("all a", "All that run"),
+            flag("all a", "Stop all that run"),
             cidfiles(),
             filters(short=True),
-            flag("ignore i", "What isn't there is no error"),
+            flag("ignore i", "Ignore containers that aren't there"),
             latest(),
             STOP_SECONDS,
         ),
@@ -122,11 +136,11 @@ def restart() -> Verb:
         "Stop containers and start them again",
         "wpod.commands.container.restart:execute",
         (
-            flag("all a", "All containers"),
+            flag("all a", "Restart all containers, also those that don't run"),
             cidfiles(),
             filters(short=True),
             latest(),
-            flag("running", "Only those that run"),
+            flag("running", "Restart all that run"),
             STOP_SECONDS,
         ),
         (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("all", "latest", "cidfile", "filter", "running")),),
@@ -140,10 +154,10 @@ def kill() -> Verb:
         "Send a signal to containers",
         "wpod.commands.container.kill:execute",
         (
-            flag("all a", "All that run"),
+            flag("all a", "Signal all that run"),
             cidfiles(),
             latest(),
-            Option(("signal", "s"), Kind.VALUE, "Signal by name or number", values.signal_number, "SIGNAL", "9",
+            Option(("signal", "s"), Kind.VALUE, "Signal, by name or number", values.signal_number, "SIGNAL", "9",
                    completes=Completes.SIGNALS),
         ),
         (Positional("CONTAINER", 1, None, Completes.RUNNING_CONTAINERS, ("all", "latest", "cidfile")),),
@@ -158,14 +172,14 @@ def rm() -> Verb:
         "Remove containers",
         "wpod.commands.container.rm:execute",
         (
-            flag("all a", "All containers"),
+            flag("all a", "Remove all containers (running ones only with --force)"),
             cidfiles(),
             filters(short=False),
-            flag("force f", "Running ones too; what isn't there is no error"),
-            flag("ignore i", "What isn't there is no error"),
+            flag("force f", "Stop running ones first, and ignore those that aren't there"),
+            flag("ignore i", "Ignore containers that aren't there"),
             latest(),
             STOP_SECONDS,
-            flag("volumes v", "Their anonymous volumes too"),
+            flag("volumes v", "Remove their anonymous volumes too"),
         ),
         (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("all", "latest", "cidfile", "filter")),),
         hot=True,
@@ -183,7 +197,7 @@ def wait() -> Verb:
                    values.choice(*WAIT_CONDITIONS), "STATUS", choices=WAIT_CONDITIONS, completes=Completes.WORDS),
             Option(("interval", "i"), Kind.VALUE, "Longest time between two looks", values.interval, "TIME", "250ms",
                    "an end is noticed at once"),
-            flag("ignore", "What isn't there counts as ended with -1"),
+            flag("ignore", "Print -1 for containers that aren't there"),
             latest(),
         ),
         (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("latest",)),),
@@ -198,13 +212,13 @@ def logs() -> Verb:
         "Show what containers wrote",
         "wpod.commands.container.logs:execute",
         (
-            flag("follow f", "Go on until the container ends"),
+            flag("follow f", "Go on showing until the container ends"),
             latest(),
-            flag("names n", "The container's name before each line"),
-            Option(("since",), Kind.VALUE, "From this time on: RFC 3339, Unix seconds, or 10m ago", metavar="TIME"),
-            Option(("until",), Kind.VALUE, "Up to this time", metavar="TIME"),
-            Option(("tail",), Kind.VALUE, "The last N lines; -1 is all", values.whole, "N", "-1"),
-            flag("timestamps t", "The time before each line"),
+            flag("names n", "Put the container's name before each line"),
+            Option(("since",), Kind.VALUE, "Show from this time on: RFC 3339, Unix seconds or 10m", metavar="TIME"),
+            Option(("until",), Kind.VALUE, "Show up to this time", metavar="TIME"),
+            Option(("tail",), Kind.VALUE, "Show the last N lines; -1 is all", values.whole, "N", "-1"),
+            flag("timestamps t", "Put the time before each line"),
         ),
         (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("latest",)),),
         hot=True,
@@ -220,11 +234,11 @@ def inspect() -> Verb:
         (
             Option(("format", "f"), Kind.VALUE, "json, or a Go template", metavar="FORMAT", default="json"),
             latest(),
-            flag("size s", "How much the container wrote and how large its root is"),
-            Option(("type", "t"), Kind.VALUE, "Look only among these", values.choice(*INSPECT_TYPES), "TYPE", "all",
-                   "all, container, image or volume", Completes.WORDS, INSPECT_TYPES),
+            flag("size s", "Add how much the container wrote and how large its root is"),
+            Option(("type", "t"), Kind.VALUE, "Look only among objects of this type", values.choice(*INSPECT_TYPES),
+                   "TYPE", "all", "all, container, image or volume", Completes.WORDS, INSPECT_TYPES),
         ),
-        (Positional("NAME", 1, None, Completes.CONTAINERS, ("latest",)),),
+        (Positional("NAME", 1, None, Completes.OBJECTS, ("latest",)),),
         hot=True,
         examples=("wpod inspect web", "wpod inspect -f '{{.State.ExitCode}}' web"),
     )  # fmt: skip
@@ -238,7 +252,7 @@ def container_inspect() -> Verb:
         (
             Option(("format", "f"), Kind.VALUE, "json, or a Go template", metavar="FORMAT", default="json"),
             latest(),
-            flag("size s", "How much the container wrote and how large its root is"),
+            flag("size s", "Add how much the container wrote and how large its root is"),
         ),
         (Positional("CONTAINER", 1, None, Completes.CONTAINERS, ("latest",)),),
     )
@@ -249,7 +263,7 @@ def exec_() -> Verb:
         ("exec",),
         "Run a program in a running native container",
         "wpod.commands.container.exec:execute",
-        (*running_options(), latest(), flag("privileged", "With all capabilities")),
+        (*running_options(), latest(), flag("privileged", "Run it with all capabilities")),
         (Positional("CONTAINER", 1, 1, Completes.RUNNING_CONTAINERS, ("latest",)), Positional("ARGUMENT", 0, None)),
         stop_at_first_positional=True,
         hot=True,
@@ -273,7 +287,7 @@ def prune() -> Verb:
         ("container", "prune"),
         "Remove all containers that don't run",
         "wpod.commands.container.prune:execute",
-        (filters(short=False), flag("force f", "Don't ask")),
+        (filters(short=False), flag("force f", "Don't ask first")),
     )
 
 
@@ -283,7 +297,7 @@ def cleanup() -> Verb:
         "Give back what an ended container still holds",
         "wpod.commands.container.cleanup:execute",
         (
-            flag("all a", "All that have ended"),
+            flag("all a", "Clean up all that have ended"),
             latest(),
             flag("rm", "Remove the container afterwards"),
         ),

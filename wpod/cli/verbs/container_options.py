@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wpod.cli import values
-from wpod.cli.table import Completes, Kind, Option, flag
+from wpod.cli.table import Completes, Kind, Option, flag, section
 
 STOP_SECONDS = Option(("time", "t"), Kind.VALUE, "Seconds of grace before SIGKILL (default: the container's own)",
-                      values.stop_seconds, "SECONDS", "10")  # fmt: skip
+                      values.stop_seconds, "SECONDS")  # fmt: skip
 PULL_POLICIES = ("always", "missing", "never", "newer")
 NETWORK_MODES = ("none", "host")
 
@@ -16,29 +16,40 @@ def latest(text: str = "The container created last") -> Option:
     return flag("latest l", text)
 
 
-def filters(*, short: bool) -> Option:
+def filters(*, short: bool, text: str = "Only those that match, e.g. name=web (keys as for wpod ps)") -> Option:
     """--filter; parsed to (key, value) pairs."""
     names = ("filter", "f") if short else ("filter",)
-    return Option(names, Kind.COMMAS, "Only those that fit", values.filter_term, "KEY=VALUE")
+    return Option(names, Kind.COMMAS, text, values.filter_term, "KEY=VALUE")
 
 
 def cidfiles() -> Option:
     """--cidfile of the commands that read it."""
-    return Option(("cidfile",), Kind.LIST, "Read the container's ID from a file", values.not_empty, "FILE",
+    return Option(("cidfile",), Kind.LIST, "The container whose ID is in this file", values.not_empty, "FILE",
                   completes=Completes.FILES)  # fmt: skip
 
 
 def running_options() -> tuple[Option, ...]:
     """What `run`, `create` and `exec` have in common."""
+    return (*stream_options(), *process_options())
+
+
+def stream_options() -> tuple[Option, ...]:
+    """What the guest's standard streams are."""
     return (
-        Option(("env", "e"), Kind.LIST, "Set a variable; NAME alone is taken from the environment",
+        flag("interactive i", "Connect this command's standard input to the guest"),
+        flag("tty t", "Give the guest a terminal (native containers only)", note="native containers in the foreground"),
+    )
+
+
+def process_options() -> tuple[Option, ...]:
+    """What the guest is started with."""
+    return (
+        Option(("env", "e"), Kind.LIST, "Set an environment variable; NAME alone takes over this shell's value",
                values.environment, "NAME=VALUE"),
-        Option(("env-file",), Kind.COMMAS, "Read variables from a file", values.not_empty, "FILE",
+        Option(("env-file",), Kind.COMMAS, "Read environment variables from a file", values.not_empty, "FILE",
                completes=Completes.FILES),
-        flag("interactive i", "Give the guest this standard input"),
-        flag("tty t", "Give the guest a terminal (native containers)", note="native containers in the foreground"),
-        Option(("user", "u"), Kind.VALUE, "Who the guest is", metavar="USER[:GROUP]"),
-        Option(("workdir", "w"), Kind.VALUE, "Where the guest starts", values.absolute, "DIR"),
+        Option(("user", "u"), Kind.VALUE, "User (and group) to run as, by name or number", metavar="USER[:GROUP]"),
+        Option(("workdir", "w"), Kind.VALUE, "Directory to start in", values.absolute, "DIR"),
     )  # fmt: skip
 
 
@@ -60,32 +71,38 @@ def registry_options() -> tuple[Option, ...]:
     return (
         Option(("authfile",), Kind.VALUE, "File with the registries' passwords", values.not_empty, "FILE",
                completes=Completes.FILES),
-        flag("tls-verify", "Require HTTPS with a certificate that can be verified (default true)"),
+        flag("tls-verify", "Require HTTPS with a valid certificate (default true)"),
     )  # fmt: skip
 
 
-def creating_options() -> tuple[Option, ...]:
-    """Everything `run` and `create` know, in the order of the help."""
+def creating_options(*first: Option) -> tuple[Option, ...]:
+    """Everything `run` and `create` know, in the order of the help; `first` stands at its top."""
     return (
-        *_identity_options(), *running_options(), *_process_options(), *_storage_options(), *_limit_options(),
-        *_security_options(), *platform_options(), *_image_options(), *registry_options(), *_engine_options(),
-    )  # fmt: skip
+        *first,
+        *stream_options(),
+        *_life_options(),
+        *section("Process", (*process_options(), *_process_options())),
+        *section("Files", _storage_options()),
+        *section("Limits", _limit_options()),
+        *section("Security", _security_options()),
+        *section("Network", _network_options()),
+        *section("Stopping", _stop_options()),
+        *section("Description and log", _description_options()),
+        *section("Image", (*_image_options(), *platform_options(), *registry_options())),
+        *section("WebAssembly and native", _engine_options()),
+    )
 
 
-def _identity_options() -> tuple[Option, ...]:
+def _life_options() -> tuple[Option, ...]:
     from wpod.model.ids import check_name
 
     return (
-        Option(("name",), Kind.VALUE, "Name of the container", check_name, "NAME"),
-        flag("replace", "Remove a container of the same name first"),
         flag("rm", "Remove the container when it has ended"),
-        Option(("hostname", "h"), Kind.VALUE, "Host name (native containers)", values.hostname, "NAME"),
-        Option(("label", "l"), Kind.LIST, "Set a label", values.key_value, "KEY=VALUE"),
-        Option(("label-file",), Kind.COMMAS, "Read labels from a file", values.not_empty, "FILE",
-               completes=Completes.FILES),
-        Option(("annotation",), Kind.COMMAS, "Set an annotation", values.assignment, "KEY=VALUE"),
+        Option(("name",), Kind.VALUE, "Name of the container (default: two random words)", check_name, "NAME"),
+        flag("replace", "Remove an older container of the same name first"),
         Option(("cidfile",), Kind.VALUE, "Write the container's ID to a new file", values.not_empty, "FILE",
                completes=Completes.FILES),
+        flag("dry-run", "Print what would be done, as JSON, and do nothing"),
     )  # fmt: skip
 
 
@@ -93,19 +110,45 @@ def _process_options() -> tuple[Option, ...]:
     from wpod.cli import container_values
 
     return (
-        Option(("entrypoint",), Kind.VALUE, "Program to run: a word or a JSON array; empty clears the image's",
+        Option(("entrypoint",), Kind.VALUE, "Program instead of the image's: a word or a JSON array; empty for none",
                container_values.entrypoint, "PROGRAM"),
-        Option(("stop-signal",), Kind.VALUE, "Signal that `stop` sends (default SIGTERM)", values.signal_text, "SIGNAL",
-               completes=Completes.SIGNALS),
-        Option(("stop-timeout",), Kind.VALUE, "Seconds of grace that `stop` gives", values.seconds, "SECONDS", "10"),
-        Option(("timeout",), Kind.VALUE, "End the container after this many seconds; 0 never", values.seconds,
+        Option(("hostname", "h"), Kind.VALUE, "Host name (native containers only)", values.hostname, "NAME"),
+    )  # fmt: skip
+
+
+def _stop_options() -> tuple[Option, ...]:
+    return (
+        Option(("stop-signal",), Kind.VALUE, "Signal that `wpod stop` sends (default: the image's, else SIGTERM)",
+               values.signal_text, "SIGNAL", completes=Completes.SIGNALS),
+        Option(("stop-timeout",), Kind.VALUE, "Seconds of grace that `wpod stop` gives", values.seconds, "SECONDS",
+               "10"),
+        Option(("timeout",), Kind.VALUE, "End the container after this many seconds; 0 is never", values.seconds,
                "SECONDS", "0"),
-        Option(("network", "net"), Kind.LIST, "none or host", container_values.network, "MODE", "none",
-               "none (the default) and host", Completes.WORDS, NETWORK_MODES),
+    )  # fmt: skip
+
+
+def _network_options() -> tuple[Option, ...]:
+    from wpod.cli import container_values
+
+    return (
+        Option(("network", "net"), Kind.LIST, "none (no network at all) or host (the machine's own)",
+               container_values.network, "MODE", "none", "none (the default) and host", Completes.WORDS,
+               NETWORK_MODES),
         flag("no-hosts", "Leave the image's /etc/hosts alone"),
-        Option(("log-driver",), Kind.VALUE, "k8s-file or none", container_values.log_driver, "DRIVER", "k8s-file",
-               "k8s-file and none", Completes.WORDS, ("k8s-file", "none")),
-        Option(("log-opt",), Kind.COMMAS, "max-size=SIZE: rotate the log at this size; 0 never",
+    )  # fmt: skip
+
+
+def _description_options() -> tuple[Option, ...]:
+    from wpod.cli import container_values
+
+    return (
+        Option(("label", "l"), Kind.LIST, "Set a label", values.key_value, "KEY=VALUE"),
+        Option(("label-file",), Kind.COMMAS, "Read labels from a file", values.not_empty, "FILE",
+               completes=Completes.FILES),
+        Option(("annotation",), Kind.COMMAS, "Set an annotation", values.assignment, "KEY=VALUE"),
+        Option(("log-driver",), Kind.VALUE, "k8s-file (kept for `wpod logs`) or none", container_values.log_driver,
+               "DRIVER", "k8s-file", "k8s-file and none", Completes.WORDS, ("k8s-file", "none")),
+        Option(("log-opt",), Kind.COMMAS, "max-size=SIZE: rotate the log at this size; 0 is never",
                container_values.log_option, "KEY=VALUE", "", "max-size only"),
     )  # fmt: skip
 
@@ -114,12 +157,15 @@ def _storage_options() -> tuple[Option, ...]:
     from wpod.cli import container_values
 
     return (
-        Option(("volume", "v"), Kind.LIST, "Mount a directory, a file or a named volume", container_values.volume,
-               "SOURCE:TARGET[:OPTIONS]", "", "without U, O and idmap", Completes.DIRECTORIES),
-        Option(("mount",), Kind.LIST, "Mount with everything spelt out: type=bind,source=…,target=…,ro",
+        Option(("volume", "v"), Kind.LIST,
+               "Mount a directory, a file or a named volume; with :ro it can't be written",
+               container_values.volume, "SOURCE:TARGET[:OPTIONS]", "", "without U, O and idmap",
+               Completes.DIRECTORIES),
+        Option(("mount",), Kind.LIST, "The same spelt out: type=bind,source=…,target=…,ro",
                container_values.mount, "KEY=VALUE,…", "", "types bind, volume and tmpfs"),
-        Option(("tmpfs",), Kind.LIST, "An empty directory in memory", container_values.tmpfs, "TARGET[:OPTIONS]"),
-        flag("read-only", "The root can't be written"),
+        Option(("tmpfs",), Kind.LIST, "Mount an empty directory in memory", container_values.tmpfs,
+               "TARGET[:OPTIONS]"),
+        flag("read-only", "Make the root file system read-only"),
     )  # fmt: skip
 
 
@@ -127,14 +173,15 @@ def _limit_options() -> tuple[Option, ...]:
     from wpod.cli import container_values
 
     return (
-        Option(("memory", "m"), Kind.VALUE, "Memory limit (b, k, m, g are powers of 1024)", values.size, "SIZE"),
+        Option(("memory", "m"), Kind.VALUE, "Memory, e.g. 64m (b, k, m, g are powers of 1024)", values.size, "SIZE"),
         Option(("memory-swap",), Kind.VALUE, "Memory and swap together; -1 is unlimited", values.swap, "SIZE"),
-        Option(("cpus",), Kind.VALUE, "How many CPUs, e.g. 1.5", values.cpus, "NUMBER"),
-        Option(("cpu-shares", "c"), Kind.VALUE, "Weight against other containers", values.cpu_shares, "WEIGHT"),
-        Option(("pids-limit",), Kind.VALUE, "Largest number of processes; -1 is unlimited", values.pids, "NUMBER", "",
+        Option(("cpus",), Kind.VALUE, "Number of CPUs, e.g. 1.5", values.cpus, "NUMBER"),
+        Option(("cpu-shares", "c"), Kind.VALUE, "Weight against other containers, 2 to 262144", values.cpu_shares,
+               "WEIGHT"),
+        Option(("pids-limit",), Kind.VALUE, "Number of processes; -1 is unlimited", values.pids, "NUMBER", "",
                "no limit unless asked for"),
-        Option(("ulimit",), Kind.COMMAS, "Limit of setrlimit(2)", container_values.ulimit, "NAME=SOFT[:HARD]", "",
-               "without `host`"),
+        Option(("ulimit",), Kind.COMMAS, "A limit of setrlimit(2), e.g. nofile=1024:2048", container_values.ulimit,
+               "NAME=SOFT[:HARD]", "", "without `host`"),
     )  # fmt: skip
 
 
@@ -142,11 +189,12 @@ def _security_options() -> tuple[Option, ...]:
     from wpod.cli import container_values
 
     return (
-        Option(("cap-add",), Kind.COMMAS, "Give a capability (native containers)", values.capability, "CAPABILITY"),
-        Option(("cap-drop",), Kind.COMMAS, "Take a capability away", values.capability, "CAPABILITY"),
+        Option(("cap-add",), Kind.COMMAS, "Add a capability, or all (native containers only)", values.capability,
+               "CAPABILITY"),
+        Option(("cap-drop",), Kind.COMMAS, "Take a capability away, or all", values.capability, "CAPABILITY"),
         Option(("security-opt",), Kind.LIST, "no-new-privileges, seccomp=unconfined or seccomp=FILE",
                container_values.security_option, "OPTION", "", "no-new-privileges and seccomp"),
-        flag("privileged", "All capabilities, no seccomp (native containers)"),
+        flag("privileged", "All capabilities and no seccomp filter (native containers only)"),
     )  # fmt: skip
 
 
@@ -156,7 +204,7 @@ def _image_options() -> tuple[Option, ...]:
     return (
         Option(("pull",), Kind.VALUE, "When to ask the registry", container_values.pull_policy, "POLICY", "missing",
                choices=PULL_POLICIES, completes=Completes.WORDS),
-        flag("quiet q", "No progress while pulling"),
+        flag("quiet q", "Show no progress while pulling"),
     )  # fmt: skip
 
 
@@ -164,9 +212,8 @@ def _engine_options() -> tuple[Option, ...]:
     from wpod.cli import container_values
 
     return (
-        Option(("wasm-aot",), Kind.VALUE, "Compiled code for wasm: auto, off or require", container_values.aot_policy,
-               "POLICY", "auto", choices=("auto", "off", "require"), completes=Completes.WORDS),
-        Option(("kind",), Kind.VALUE, "How to run the image, whatever it says of itself: wasm or native",
+        Option(("kind",), Kind.VALUE, "Run the image as wasm or native, whatever it says of itself",
                values.choice("wasm", "native"), "KIND", choices=("wasm", "native"), completes=Completes.WORDS),
-        flag("dry-run", "Print what would be done as JSON and do nothing"),
+        Option(("wasm-aot",), Kind.VALUE, "Compile modules to machine code", container_values.aot_policy, "POLICY",
+               "auto", choices=("auto", "off", "require"), completes=Completes.WORDS),
     )  # fmt: skip

@@ -7,13 +7,14 @@ from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
 
 IMAGES_SORT = ("created", "id", "repository", "size", "tag")
 SAVE_FORMATS = ("docker-archive", "oci-archive", "oci-dir")
+IMAGES_FILTERS = ("before", "dangling", "id", "label", "reference", "since")
 BUILD_PULL = ("true", "false", "always", "missing", "newer", "never")
 _FORMAT = Option(("format",), Kind.VALUE, "json, table, or a Go template", metavar="FORMAT")
-_QUIET = flag("quiet q", "No progress")
+_QUIET = flag("quiet q", "Show no progress")
 
 
-def _filter(names: str, kind: Kind = Kind.COMMAS) -> Option:
-    return Option(tuple(names.split()), kind, "Only those that fit", values.filter_term, "KEY=VALUE")
+def _filter(names: str, text: str, kind: Kind = Kind.COMMAS) -> Option:
+    return Option(tuple(names.split()), kind, text, values.filter_term, "KEY=VALUE")
 
 
 def _credentials() -> Option:
@@ -26,14 +27,14 @@ def images() -> Verb:
         "List images",
         "wpod.commands.image.images:execute",
         (
-            flag("all a", "All images", note="there are no intermediate images to hide"),
-            flag("digests", "The digests too"),
-            _filter("filter f"),
+            flag("all a", "Show all images (always so)", note="there are no intermediate images to hide"),
+            flag("digests", "Show the digests too"),
+            _filter("filter f", f"Only those that match, e.g. dangling=true; keys: {', '.join(IMAGES_FILTERS)}"),
             _FORMAT,
-            flag("no-trunc", "Whole IDs"),
-            flag("noheading n", "No header line"),
-            flag("quiet q", "IDs alone"),
-            Option(("sort",), Kind.VALUE, "Order of the rows", values.choice(*IMAGES_SORT), "COLUMN", "created",
+            flag("no-trunc", "Show whole IDs"),
+            flag("noheading n", "Print no header line"),
+            flag("quiet q", "Print only IDs"),
+            Option(("sort",), Kind.VALUE, "Sort by a column", values.choice(*IMAGES_SORT), "COLUMN", "created",
                    choices=IMAGES_SORT, completes=Completes.WORDS),
         ),
         (Positional("IMAGE", 0, 1, Completes.IMAGES),),
@@ -47,7 +48,7 @@ def pull() -> Verb:
 
     return Verb(
         ("pull",),
-        "Fetch images from a registry",
+        "Pull images from a registry",
         "wpod.commands.image.pull:execute",
         (*platform_options(), *registry_options(), _credentials(), _QUIET),
         (Positional("IMAGE", 1, None),),
@@ -60,12 +61,12 @@ def push() -> Verb:
 
     return Verb(
         ("push",),
-        "Send an image to a registry",
+        "Push an image to a registry",
         "wpod.commands.image.push:execute",
         (
             *registry_options(),
             _credentials(),
-            Option(("digestfile",), Kind.VALUE, "Write the digest to a file", values.not_empty, "FILE",
+            Option(("digestfile",), Kind.VALUE, "Write the image's digest to a file", values.not_empty, "FILE",
                    completes=Completes.FILES),
             _QUIET,
         ),
@@ -80,9 +81,9 @@ def rmi() -> Verb:
         "Remove images",
         "wpod.commands.image.rmi:execute",
         (
-            flag("all a", "All images"),
-            flag("force f", "The containers of the image too; what isn't there is no error"),
-            flag("ignore i", "What isn't there is no error"),
+            flag("all a", "Remove all images"),
+            flag("force f", "Remove the image's containers too, and ignore images that aren't there"),
+            flag("ignore i", "Ignore images that aren't there"),
         ),
         (Positional("IMAGE", 1, None, Completes.IMAGES, ("all",)),),
         examples=("wpod rmi NAME:TAG",),
@@ -118,35 +119,37 @@ def build() -> Verb:
         "Build an image from a Containerfile",
         "wpod.commands.image.build:execute",
         (
-            Option(("file", "f"), Kind.VALUE, "The Containerfile; - is standard input", values.not_empty, "FILE",
-                   completes=Completes.FILES),
-            Option(("tag", "t"), Kind.LIST, "Name of the image", values.not_empty, "NAME"),
-            Option(("build-arg",), Kind.LIST, "Value of an ARG", values.environment, "NAME=VALUE"),
-            Option(("env",), Kind.LIST, "Set a variable in the image", values.environment, "NAME=VALUE"),
+            Option(("file", "f"), Kind.VALUE, "The Containerfile (default: the one in CONTEXT); - is standard input",
+                   values.not_empty, "FILE", completes=Completes.FILES),
+            Option(("tag", "t"), Kind.LIST, "Name for the image", values.not_empty, "NAME[:TAG]"),
+            Option(("build-arg",), Kind.LIST, "Value for an ARG of the Containerfile", values.environment,
+                   "NAME=VALUE"),
+            Option(("env",), Kind.LIST, "Set an environment variable in the image", values.environment, "NAME=VALUE"),
             Option(("label",), Kind.LIST, "Set a label", values.key_value, "KEY=VALUE"),
-            Option(("annotation",), Kind.LIST, "Set an annotation of the manifest", values.assignment, "KEY=VALUE"),
+            Option(("annotation",), Kind.LIST, "Set an annotation of the image's manifest", values.assignment,
+                   "KEY=VALUE"),
             Option(("iidfile",), Kind.VALUE, "Write the image's ID to a file", values.not_empty, "FILE",
                    completes=Completes.FILES),
-            Option(("ignorefile",), Kind.VALUE, "Instead of .containerignore", values.not_empty, "FILE",
-                   completes=Completes.FILES),
-            Option(("target",), Kind.VALUE, "Stop at this stage", values.not_empty, "STAGE"),
+            Option(("ignorefile",), Kind.VALUE, "Read this file instead of .containerignore", values.not_empty,
+                   "FILE", completes=Completes.FILES),
+            Option(("target",), Kind.VALUE, "Build up to this stage of the Containerfile", values.not_empty, "STAGE"),
             Option(("pull",), Kind.OPTIONAL, "When to ask the registry for base images", values.choice(*BUILD_PULL),
                    "POLICY", "missing", choices=BUILD_PULL, completes=Completes.WORDS),
             Option(("format",), Kind.VALUE, "oci", values.choice("oci"), "FORMAT", "oci", "oci only",
                    choices=("oci",), completes=Completes.WORDS),
             Option(("timestamp",), Kind.VALUE, "Creation time of the image and its files, in Unix seconds",
                    values.count, "SECONDS"),
-            flag("no-cache", "Build every step anew", note="always so: copying needs no cache"),
-            flag("rm", "Remove what the build needed", note="always so"),
-            flag("force-rm", "Remove it after a failure too", note="always so"),
-            flag("layers", "A layer for each instruction", note="one layer for each COPY and ADD"),
-            flag("quiet q", "Print the ID alone"),
+            flag("no-cache", "Build every step anew (always so)", note="always so: copying needs no cache"),
+            flag("rm", "Remove what the build needed (always so)", note="always so"),
+            flag("force-rm", "Remove it after a failure, too (always so)", note="always so"),
+            flag("layers", "Make a layer for each COPY and ADD (always so)", note="one layer for each COPY and ADD"),
+            flag("quiet q", "Print only the image's ID"),
             *platform_options(),
             *registry_options(),
             _credentials(),
         ),
         (Positional("CONTEXT", 0, 1, Completes.DIRECTORIES),),
-        examples=("wpod build -t NAME .",),
+        examples=("wpod build -t NAME .", "wpod build -f Containerfile.debug --build-arg LEVEL=2 -t NAME:debug ."),
         note="every instruction that needs no process; RUN is refused",
     )  # fmt: skip
 
@@ -158,9 +161,9 @@ def history() -> Verb:
         "wpod.commands.image.history:execute",
         (
             _FORMAT,
-            flag("human H", "Sizes and times for people (default true)"),
-            flag("no-trunc", "Whole lines"),
-            flag("quiet q", "IDs alone"),
+            flag("human H", "Show sizes and times for people (default true)"),
+            flag("no-trunc", "Show whole lines"),
+            flag("quiet q", "Print only IDs"),
         ),
         (Positional("IMAGE", 1, 1, Completes.IMAGES),),
     )
@@ -169,7 +172,7 @@ def history() -> Verb:
 def load() -> Verb:
     return Verb(
         ("load",),
-        "Take images from an archive (docker-archive, oci-archive)",
+        "Load images from an archive (docker-archive, oci-archive)",
         "wpod.commands.image.load:execute",
         (
             Option(("input", "i"), Kind.VALUE, "The archive (default standard input)", values.not_empty, "FILE",
@@ -183,14 +186,14 @@ def load() -> Verb:
 def save() -> Verb:
     return Verb(
         ("save",),
-        "Write images to an archive",
+        "Save images to an archive",
         "wpod.commands.image.save:execute",
         (
             Option(("output", "o"), Kind.VALUE, "The archive (default standard output)", values.not_empty, "FILE",
                    completes=Completes.FILES),
-            Option(("format",), Kind.VALUE, ", ".join(SAVE_FORMATS), values.choice(*SAVE_FORMATS), "FORMAT",
+            Option(("format",), Kind.VALUE, "Format of the archive", values.choice(*SAVE_FORMATS), "FORMAT",
                    "docker-archive", ", ".join(SAVE_FORMATS), Completes.WORDS, SAVE_FORMATS),
-            flag("multi-image-archive m", "Further arguments are images, not names"),
+            flag("multi-image-archive m", "Take all arguments as images, not as further names of the first"),
             _QUIET,
         ),
         (Positional("IMAGE", 1, None, Completes.IMAGES),),
@@ -223,8 +226,11 @@ def image_prune() -> Verb:
         ("image", "prune"),
         "Remove images without a name that no container uses",
         "wpod.commands.image.prune:execute",
-        (flag("all a", "Named ones that no container uses, too"), _filter("filter", Kind.LIST),
-         flag("force f", "Don't ask")),
+        (
+            flag("all a", "Remove all that no container uses, also those with names"),
+            _filter("filter", "Only those that match, e.g. label=test", Kind.LIST),
+            flag("force f", "Don't ask first"),
+        ),
     )  # fmt: skip
 
 
@@ -233,13 +239,13 @@ def login() -> Verb:
 
     return Verb(
         ("login",),
-        "Keep the password of a registry",
+        "Log in to a registry and keep the password",
         "wpod.commands.image.login:execute",
         (
-            Option(("username", "u"), Kind.VALUE, "User", values.not_empty, "NAME"),
+            Option(("username", "u"), Kind.VALUE, "Name of the user", values.not_empty, "NAME"),
             Option(("password", "p"), Kind.VALUE, "Password (others see it in the process list)", metavar="PASSWORD"),
             flag("password-stdin", "Read the password from standard input"),
-            flag("get-login", "Print the user who is logged in"),
+            flag("get-login", "Print who is logged in, and do nothing"),
             *registry_options(),
         ),
         (Positional("REGISTRY", 1, 1),),
@@ -251,10 +257,10 @@ def login() -> Verb:
 def logout() -> Verb:
     return Verb(
         ("logout",),
-        "Forget the password of a registry",
+        "Log out of a registry and forget the password",
         "wpod.commands.image.logout:execute",
         (
-            flag("all a", "All of them"),
+            flag("all a", "Log out of all registries"),
             Option(("authfile",), Kind.VALUE, "File with the registries' passwords", values.not_empty, "FILE",
                    completes=Completes.FILES),
         ),

@@ -20,19 +20,23 @@ def info() -> Verb:
         "Show what this machine offers to containers, and what it lacks",
         "wpod.commands.system.info:execute",
         (_FORMAT,),
-        examples=("wpod info", "wpod info -f '{{.Wpod.Cgroups.Mode}}'"),
+        examples=(
+            "wpod info",
+            "wpod info -f '{{range .Wpod.Missing}}{{.What}}: {{.Hint}}{{println}}{{end}}'",
+            "wpod info -f json",
+        ),
     )
 
 
 def check() -> Verb:
     return Verb(
         ("system", "check"),
-        "Check the store, and repair it with --repair",
+        "Check the store for damage, and repair it with --repair",
         "wpod.commands.system.check:execute",
         (
-            flag("quick q", "Sizes only, no digests"),
-            flag("repair r", "Mend what can be mended"),
-            flag("force f", "With --repair: remove what is damaged"),
+            flag("quick q", "Compare sizes only, not digests"),
+            flag("repair r", "Repair what can be repaired"),
+            flag("force f", "With --repair: remove what is damaged beyond repair"),
         ),
         examples=("wpod system check", "wpod system check --repair"),
     )
@@ -41,11 +45,15 @@ def check() -> Verb:
 def completion() -> Verb:
     return Verb(
         ("completion",),
-        "Print the completion script of a shell",
+        "Print the script that completes wpod's command line in a shell (bash, fish, zsh)",
         "wpod.commands.completion:execute",
         (Option(("file", "f"), Kind.VALUE, "Write it to a file", values.not_empty, "FILE", completes=Completes.FILES),),
-        (Positional("SHELL", 1, 1, Completes.WORDS),),
-        examples=("wpod completion bash >/etc/bash_completion.d/wpod",),
+        (Positional("SHELL", 1, 1, Completes.WORDS, choices=SHELLS),),
+        examples=(
+            "source <(wpod completion bash)",
+            "wpod completion fish -f ~/.config/fish/completions/wpod.fish",
+            "wpod completion zsh -f /usr/local/share/zsh/site-functions/_wpod",
+        ),
     )
 
 

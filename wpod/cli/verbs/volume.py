@@ -5,15 +5,17 @@ from __future__ import annotations
 from wpod.cli import values
 from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
 
+FILTERS = ("dangling", "driver", "label", "name", "scope")
+
 
 def create() -> Verb:
     return Verb(
         ("volume", "create"),
-        "Make a named volume",
+        "Create a named volume",
         "wpod.commands.volume.create:execute",
         (
-            Option(("driver", "d"), Kind.VALUE, "local", values.choice("local"), "DRIVER", "local", "local only",
-                   choices=("local",), completes=Completes.WORDS),
+            Option(("driver", "d"), Kind.VALUE, "Driver: local is the only one", values.choice("local"), "DRIVER",
+                   "local", "local only", choices=("local",), completes=Completes.WORDS),
             Option(("label", "l"), Kind.COMMAS, "Set a label", values.key_value, "KEY=VALUE"),
         ),
         (Positional("NAME", 0, 1),),
@@ -27,12 +29,14 @@ def ls() -> Verb:
         "List volumes",
         "wpod.commands.volume.ls:execute",
         (
-            Option(("filter", "f"), Kind.COMMAS, "Only those that fit", values.filter_term, "KEY=VALUE"),
+            Option(("filter", "f"), Kind.COMMAS,
+                   f"Only those that match, e.g. dangling=true; keys: {', '.join(FILTERS)}", values.filter_term,
+                   "KEY=VALUE"),
             Option(("format",), Kind.VALUE, "json, table, or a Go template", metavar="FORMAT"),
-            flag("noheading", "No header line"),
-            flag("quiet q", "Names alone"),
+            flag("noheading", "Print no header line"),
+            flag("quiet q", "Print only names"),
         ),
-    )
+    )  # fmt: skip
 
 
 def inspect() -> Verb:
@@ -41,7 +45,7 @@ def inspect() -> Verb:
         "Show all about volumes as JSON",
         "wpod.commands.volume.inspect:execute",
         (
-            flag("all a", "All volumes"),
+            flag("all a", "Show all volumes"),
             Option(("format", "f"), Kind.VALUE, "json, or a Go template", metavar="FORMAT", default="json"),
         ),
         (Positional("VOLUME", 1, None, Completes.VOLUMES, ("all",)),),
@@ -54,8 +58,8 @@ def rm() -> Verb:
         "Remove volumes",
         "wpod.commands.volume.rm:execute",
         (
-            flag("all a", "All volumes"),
-            flag("force f", "The containers that use it too; what isn't there is no error"),
+            flag("all a", "Remove all volumes"),
+            flag("force f", "Remove the containers that use it too, and ignore volumes that aren't there"),
             Option(("time", "t"), Kind.VALUE, "Seconds of grace for running containers", values.stop_seconds,
                    "SECONDS", "10"),
         ),
@@ -69,8 +73,8 @@ def prune() -> Verb:
         "Remove volumes that no container uses",
         "wpod.commands.volume.prune:execute",
         (
-            Option(("filter",), Kind.LIST, "Only those that fit", values.filter_term, "KEY=VALUE"),
-            flag("force f", "Don't ask"),
+            Option(("filter",), Kind.LIST, "Only those that match, e.g. label=test", values.filter_term, "KEY=VALUE"),
+            flag("force f", "Don't ask first"),
         ),
     )
 
