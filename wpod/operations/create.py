@@ -58,9 +58,10 @@ def create(
             create_command=command_line,
         )
         with UndoStack() as undo:
-            _make(store, record, request, undo)
+            lock = _make(store, record, request, undo)
             _record(store, record, undo)
             undo.keep()
+        os.close(lock)
     return record
 
 
@@ -69,7 +70,8 @@ def launch_of(store: Store, record: ContainerRecord, *, foreground: bool) -> Lau
     return Launch(record, store.paths.container(record.container_id), store.paths, foreground)
 
 
-def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: UndoStack) -> None:
+def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: UndoStack) -> int:
+    """The container's directory with all that is in it; returns its held lock, which the caller closes."""
     launch = launch_of(store, record, foreground=False)
     own = launch.paths
     backend = for_kind(record.plan.kind)
@@ -90,6 +92,7 @@ def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: Undo
             _write_cidfile(request.identity.cidfile, record.container_id, undo)
     except OSError as error:
         raise store_error(error, own.directory) from error
+    return lock
 
 
 def _make_root(plan: ContainerPlan, own: ContainerPaths) -> None:

@@ -68,43 +68,58 @@ def start_detached(store: Store, record: ContainerRecord) -> None:
 
 
 def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], None]) -> int:
-    """Start a container and become its keeper; returns only where the start fails.
+    """Start a container and become its keeper; returns only by raising, where the start fails before that.
 
-    `undo` takes back what the caller made for this start (nothing for `start -a`). The failure is
-    raised in the process that the caller waits for, after the watcher has undone everything.
+    `undo` takes back what the caller made for this start (nothing for `start -a`); it is called by the
+    watcher, which also says what was wrong, where the keeper reports a failure. The caller takes it back
+    itself where this raises.
     """
     launch = launch_of(store, record, foreground=True)
-    with container_lock(launch.paths):
+    with container_lock(launch.paths) as lock:
         if queries.observe(launch.paths).status is Status.RUNNING:
             raise InUse(f"container {record.name} is running", code=ExitCode.FAILED)
         backend = for_kind(record.plan.kind)
         command, restore = _make_ready(backend, launch)
-        store.containers.count_start(record.container_id)
-        store.database.close()  # SQLite connections don't survive a fork
-        reader, writer = os.pipe2(os.O_CLOEXEC)
 
         def take_back() -> None:
             restore()
             backend.release(launch)
+
+        def undo_start() -> None:
+            take_back()
+            os.close(lock)  # the fork has it too: what follows locks anew
             undo()
 
-        watcher = os.fork()
-        if watcher == 0:
-            os.close(writer)
-            _watch(reader, take_back)
-        os.close(reader)
         try:
-            pairs = (*command.pairs, ("ready-fd", str(writer)))
-            plan_descriptor = launch_plan.to_descriptor(pairs)
-            programs.become(
-                [*command.prefix, command.program, str(plan_descriptor)],
-                environment=_environment(command),
-                keep_descriptors=(writer, plan_descriptor),
-            )
-        finally:
-            os.close(writer)
-            os.waitpid(watcher, 0)
+            store.containers.count_start(record.container_id)
+            store.database.close()  # SQLite connections don't survive a fork
+            _become_keeper(command, undo_start)
+        except BaseException:
+            take_back()
+            raise
     return int(ExitCode.FAILED)
+
+
+def _become_keeper(command: Command, undo_start: Callable[[], None]) -> None:
+    """Leave a watcher behind and execute the keeper. Returns only by raising; the watcher is gone then."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    watcher = os.fork()
+    if watcher == 0:
+        os.close(writer)
+        _watch(reader, undo_start)
+    try:
+        os.close(reader)
+        plan_descriptor = launch_plan.to_descriptor((*command.pairs, ("ready-fd", str(writer))))
+        programs.become(
+            [*command.prefix, command.program, str(plan_descriptor)],
+            environment=_environment(command),
+            keep_descriptors=(writer, plan_descriptor),
+        )
+    except BaseException:
+        os.kill(watcher, signal.SIGKILL)  # this process is still there to undo and to complain
+        os.waitpid(watcher, 0)
+        os.close(writer)
+        raise
 
 
 def read_report(reader: int) -> Report:
