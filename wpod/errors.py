@@ -91,6 +91,10 @@ class RegistryError(WpodError):
     """A registry is down, slow, refuses, or answers against the distribution specification."""
 
 
+class AccessDenied(RegistryError):
+    """A registry wants a user and a password, or other ones."""
+
+
 class StoreError(WpodError):
     """The store can't be read or written: permissions, full disk, damage. Names the file."""
 

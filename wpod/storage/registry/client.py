@@ -29,7 +29,7 @@ import requests.adapters
 import urllib3.exceptions
 
 from wpod import paths
-from wpod.errors import DigestMismatch, InvalidImage, NotThere, RegistryError
+from wpod.errors import AccessDenied, DigestMismatch, InvalidImage, NotThere, RegistryError
 from wpod.model.image import Descriptor
 from wpod.storage import documents, strict_json
 from wpod.storage.blobs import BlobWriter
@@ -435,8 +435,8 @@ class RegistryClient:
             raise RegistryError(f"registry {self.host}: too many requests{reason}", hint="wait, or log in")
         raise RegistryError(f"registry {self.host} answered {status} for {what}{reason}")
 
-    def _denied(self, reason: str) -> RegistryError:
-        return RegistryError(f"registry {self.host} {reason}", hint=f"wpod login {self.host}")
+    def _denied(self, reason: str) -> AccessDenied:
+        return AccessDenied(f"registry {self.host} {reason}", hint=f"wpod login {self.host}")
 
     def _reason(self, response: requests.Response) -> str:
         """The registry's own words, as one short line of printable characters."""
