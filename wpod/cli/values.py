@@ -7,8 +7,6 @@ file, no user, no environment. No import of `re` or of the models: `wpod stop -t
 
 from __future__ import annotations
 
-import signal
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,22 +132,9 @@ def interval(text: str) -> float:
 
 def signal_number(text: str) -> int:
     """A signal by number or by name, with or without SIG, in any case; RTMIN+3 and RTMAX-1 too."""
-    if text.isascii() and text.isdigit():
-        number = int(text) if len(text) < 4 else 0
-        if 1 <= number <= signal.SIGRTMAX:
-            return number
-        raise ValueError(f"must be a signal from 1 to {int(signal.SIGRTMAX)}")
-    name = text.upper().removeprefix("SIG")
-    for base, sign in (("RTMIN", "+"), ("RTMAX", "-")):
-        offset = name.removeprefix(base + sign)
-        if offset != name and offset.isdigit() and len(offset) < 3:
-            number = int(signal.SIGRTMIN) + int(offset) if sign == "+" else int(signal.SIGRTMAX) - int(offset)
-            if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
-                return number
-    found = getattr(signal, f"SIG{name}", None) if name.isalnum() else None
-    if not isinstance(found, signal.Signals):
-        raise ValueError("is not a signal")
-    return int(found)
+    from wpod.model import signals
+
+    return signals.parse(text)
 
 
 def signal_text(text: str) -> str:

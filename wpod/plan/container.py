@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 
 from wpod.errors import NotSupportedYet, UsageError
 from wpod.formats.state_file import Kind
-from wpod.model import ids
+from wpod.model import ids, signals
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, RootPlan, UserPlan
 from wpod.model.image import Image
 from wpod.model.request import NetworkMode, RunRequest
@@ -105,13 +104,7 @@ def _check_mounts(mounts: tuple[MountPlan, ...]) -> None:
 
 
 def _stop_signal(text: str) -> int:
-    if not text:
-        return int(signal.SIGTERM)
-    if text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 64:
-        return int(text)
-    name = text.upper()
-    name = name if name.startswith("SIG") else f"SIG{name}"
     try:
-        return int(signal.Signals[name])
-    except KeyError:
-        raise UsageError(f"invalid stop signal {text!r}") from None
+        return signals.parse(text or "TERM")
+    except ValueError:
+        raise UsageError(f"invalid stop signal {text!r:.80}") from None

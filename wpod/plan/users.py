@@ -44,7 +44,8 @@ def resolve_user(text: str, passwd: bytes, group: bytes) -> UserPlan:
 def _find_account(wanted: str, passwd: bytes) -> _Account:
     number = _number(wanted)
     for account in _accounts(passwd):
-        if account.name == wanted or (number is not None and account.user_id == number):
+        # A number never means a name: a hostile account called "1000" would make it root (CVE-2016-3697).
+        if account.user_id == number if number is not None else account.name == wanted:
             return account
     if number is None:
         raise UsageError(f"unable to find user {wanted}: no matching entries in the image's passwd file")
@@ -53,12 +54,12 @@ def _find_account(wanted: str, passwd: bytes) -> _Account:
 
 def _find_group(wanted: str, group: bytes) -> int:
     number = _number(wanted)
+    if number is not None:
+        return number
     for name, group_id, _members in _groups(group):
         if name == wanted:
             return group_id
-    if number is None:
-        raise UsageError(f"unable to find group {wanted}: no matching entries in the image's group file")
-    return number
+    raise UsageError(f"unable to find group {wanted}: no matching entries in the image's group file")
 
 
 def _number(text: str) -> int | None:
