@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from wpod import paths
 from wpod.errors import CannotEnforce, CannotInvoke, WpodError
@@ -82,7 +81,7 @@ class WasmBackend:
         if descriptor is None:
             return False
         try:
-            return pidfd.send(descriptor, signal.Signals(number))
+            return pidfd.send(descriptor, number)
         finally:
             os.close(descriptor)
 
