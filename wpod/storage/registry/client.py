@@ -26,6 +26,7 @@ import oras.defaults
 import oras.provider
 import requests
 import requests.adapters
+import urllib3
 import urllib3.exceptions
 
 from wpod import paths
@@ -120,6 +121,8 @@ class RegistryClient:
     def __init__(self, endpoint: Endpoint, connection: Connection, cancel: threading.Event | None = None) -> None:
         self._reference = endpoint.reference
         self._insecure = endpoint.insecure
+        if endpoint.insecure:  # the user asked for it; a warning for each request says nothing new
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._credentials = connection.credentials
         self._cancel = cancel or threading.Event()
         self._patience = patience.load()
@@ -306,11 +309,11 @@ class RegistryClient:
                 response = self._send_authenticated(method, self._absolute(url), headers, body)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 if self._fall_back_to_http(url, error):
-                    continue
+                    return self._send_retrying(method, url, headers, body)
                 if last or not _worth_retrying(error):
                     if streamed:
                         raise
-                    raise self._translate(error, "the request") from error
+                    raise self._translate(error, _asked(url)) from error
                 self._pause(attempt, "")
                 continue
             if response.status_code in _RETRIED and not last:
@@ -499,6 +502,14 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
         yield chunk
 
 
+def _asked(url: str) -> str:
+    """What a request of the API is about, in words."""
+    above, _, last = urlsplit(url).path.rpartition("/")
+    kinds = {"blobs": "the request for blob", "manifests": "the request for manifest"}
+    kind = kinds.get(above.rpartition("/")[2], "")
+    return f"{kind} {last}" if kind else "the request"
+
+
 def _is_link_local(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -518,6 +529,8 @@ def _worth_retrying(error: Exception) -> bool:
 def _cause(error: Exception) -> str:
     """The root of requests' nested exceptions, in words."""
     text = str(error)
+    if "to proxy" in text:
+        return "the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY) can't be reached"
     for sign, words in (
         ("CERTIFICATE_VERIFY_FAILED", "the server's certificate is not trusted"),
         ("WRONG_VERSION_NUMBER", "the server does not speak TLS"),
