@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from wpod.errors import StoreError, UsageError
+from wpod.frozen import frozen
 
 # containers.conf(5), default_capabilities.
 DEFAULT_CAPABILITIES = (
@@ -33,7 +33,7 @@ _ARCHITECTURES = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class CapabilityRequest:
     """What was asked for: names in upper case without CAP_, or ALL. `last` is the kernel's highest number."""
 
@@ -46,20 +46,20 @@ class CapabilityRequest:
 def capability_names(request: CapabilityRequest) -> tuple[str, ...]:
     """The container's capabilities (CAP_…), sorted: the default, less what was dropped, and what was added.
 
-    As podman: `ALL` dropped leaves only what was added by name; adding wins over dropping nothing, but a
-    name in both is refused. Raises UsageError for an unknown name.
+    As podman: `ALL` dropped leaves only what was added by name, and a name in both is refused. Unlike podman,
+    dropping counts for privileged containers as well. Raises UsageError for an unknown name.
     """
     known = set(ALL_CAPABILITIES[: request.last + 1])
     for name in (*request.added, *request.dropped):
         if name != "ALL" and name not in ALL_CAPABILITIES:
             raise UsageError(f"unknown capability {name!r}")
-    both = (set(request.added) & set(request.dropped)) - {"ALL"}
+    both = set(request.added) & set(request.dropped)
     if both:
-        raise UsageError(f"capability {sorted(both)[0]} is both added and dropped")
-    if request.privileged or "ALL" in request.added:
-        names = known - set(request.dropped)
-    elif "ALL" in request.dropped:
+        raise UsageError(f"capability {min(both)} is both added and dropped")
+    if "ALL" in request.dropped:
         names = set(request.added)
+    elif request.privileged or "ALL" in request.added:
+        names = known - set(request.dropped)
     else:
         names = (set(DEFAULT_CAPABILITIES) | set(request.added)) - set(request.dropped)
     return tuple(sorted(f"CAP_{name}" for name in names & known))
