@@ -165,12 +165,21 @@ class _Pull:
         def report(offset: int) -> None:
             self._progress(TransferEvent(Phase.COPYING, digest, kind, offset, total))
 
-        with self._store.blobs.writer(descriptor, self._cancel.is_set) as writer:
-            if writer is None:
-                self._progress(TransferEvent(Phase.PRESENT, digest, kind, total, total))
-                return
-            report(writer.offset)
-            self._client.fetch_blob(descriptor, writer, report)
+        found = 0
+        try:
+            with self._store.blobs.writer(descriptor, self._cancel.is_set) as writer:
+                if writer is None:
+                    self._progress(TransferEvent(Phase.PRESENT, digest, kind, total, total))
+                    return
+                found = writer.offset
+                report(found)
+                self._client.fetch_blob(descriptor, writer, report)
+        except DigestMismatch:
+            if not found:
+                raise
+            # What an earlier process left was bad (a power cut, a lying server); it is gone now.
+            self._fetch(descriptor, kind)
+            return
         self._progress(TransferEvent(Phase.DONE, digest, kind, total, total))
 
     def _fetch_layers(self, image: Image) -> None:

@@ -169,7 +169,7 @@ class BlobStore:
         """The one writer of a blob; None where the blob is there (perhaps since just now).
 
         At the end of the block the blob is verified and put in place; an exception leaves the partial
-        file for a later writer, unless it is a DigestMismatch: then what is there is worthless.
+        file for a later writer, unless it is empty, or a DigestMismatch shows that it is worthless.
         """
         if self.has(expected.digest, expected.size_bytes):
             yield None
@@ -186,16 +186,12 @@ class BlobStore:
             try:
                 yield writer
                 writer.verify()
-            except (DigestMismatch, InvalidImage):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-                raise
-            except StoreError as error:
-                if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._finish(descriptor, path, expected.digest)
+            except BaseException as error:
+                if not writer.offset or _is_worthless(error):
                     with contextlib.suppress(OSError):
-                        os.unlink(path)  # what would fill the disk is not worth keeping
+                        os.unlink(path)
                 raise
-            self._finish(descriptor, path, expected.digest)
         finally:
             os.close(descriptor)
 
@@ -241,6 +237,14 @@ class BlobStore:
         if f"sha256:{found.hexdigest()}" == digest:
             return ""
         return f"{self.path(digest)} is damaged: its digest is sha256:{found.hexdigest()}"
+
+
+def _is_worthless(error: BaseException) -> bool:
+    """Whether what was written so far is no good to a later writer: wrong, or what fills the disk."""
+    if isinstance(error, InvalidImage):
+        return True
+    cause = error.__cause__ if isinstance(error, StoreError) else error
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _lock_file(path: str, cancelled: Callable[[], bool]) -> int:

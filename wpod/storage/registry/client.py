@@ -303,26 +303,26 @@ class RegistryClient:
 
     def _send_retrying(self, method: str, url: str, headers: dict[str, str], body: Any) -> requests.Response:
         streamed = isinstance(body, _Reader)
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            last = attempt == MAX_ATTEMPTS or streamed  # a stream can't be sent twice: its caller tries again
+        attempt = 1
+        while True:
+            last = attempt >= MAX_ATTEMPTS or streamed  # a stream can't be sent twice: its caller tries again
             try:
                 response = self._send_authenticated(method, self._absolute(url), headers, body)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 if self._fall_back_to_http(url, error):
-                    return self._send_retrying(method, url, headers, body)
+                    continue
                 if last or not _worth_retrying(error):
                     if streamed:
                         raise
                     raise self._translate(error, _asked(url)) from error
-                self._pause(attempt, "")
-                continue
-            if response.status_code in _RETRIED and not last:
+                wait = ""
+            else:
+                if response.status_code not in _RETRIED or last:
+                    return response
                 wait = response.headers.get("Retry-After", "")
                 response.close()
-                self._pause(attempt, wait)
-                continue
-            return response
-        raise RegistryError(f"{self.host} does not answer")
+            self._pause(attempt, wait)
+            attempt += 1
 
     def _absolute(self, url: str) -> str:
         if "://" in url:
