@@ -6,21 +6,19 @@ of a virtual environment, so that one file can be made of the package later.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 import stat
-from dataclasses import dataclass
-from pathlib import Path
 
 from wpod.errors import StoreError
+from wpod.frozen import frozen
 
 _SYSTEM_STORE = "/var/lib/wpod"
 _SYSTEM_RUN = "/run/wpod"
 _LIBEXEC = ("/usr/local/libexec/wpod", "/usr/libexec/wpod")
 
 
-@dataclass(frozen=True)
+@frozen
 class StorePaths:
     """The layout below the store's root (docs/architecture.md, "The store"). Nothing here is created."""
 
@@ -62,7 +60,7 @@ class StorePaths:
         return ContainerPaths(f"{self.containers}/{container_id}")
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerPaths:
     """The files of one container."""
 
@@ -138,12 +136,17 @@ def runtime_root(store_root: str) -> str:
     """The directory for what a reboot forgets, made where missing; own to each store.
 
     /run/wpod as root; $XDG_RUNTIME_DIR/wpod, else /run/user/UID/wpod, else /tmp/wpod-UID otherwise.
-    Raises StoreError where the directory belongs to somebody else or others may write to it.
+    Raises StoreError where it can't be made, belongs to somebody else or can be written by others.
     """
     uid = os.geteuid()
     base = _SYSTEM_RUN if uid == 0 else _user_runtime_base(uid)
     own = base if store_root == data_root() and "WPOD_ROOT" not in os.environ else _keyed(base, store_root)
-    os.makedirs(own, mode=0o700, exist_ok=True)
+    try:
+        os.makedirs(own, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{own} can't be made: {error.strerror}", hint="set XDG_RUNTIME_DIR to a directory that can be written"
+        ) from None
     for directory in {base, own}:
         found = os.lstat(directory)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
@@ -163,6 +166,8 @@ def _user_runtime_base(uid: int) -> str:
 
 
 def _keyed(base: str, store_root: str) -> str:
+    import hashlib  # 5 ms, which a default store need not pay
+
     return f"{base}/{hashlib.sha256(os.fsencode(store_root)).hexdigest()[:12]}"
 
 
@@ -214,7 +219,7 @@ def part(name: str) -> str:
     directories. Raises StoreError where it isn't.
     """
     override = os.environ.get("WPOD_LIBEXEC_DIR", "")
-    places = [override] if override else [str(Path(__file__).parent / "libexec"), *_LIBEXEC]
+    places = [override] if override else [f"{os.path.dirname(os.path.abspath(__file__))}/libexec", *_LIBEXEC]
     for place in places:
         candidate = os.path.join(place, name)
         if os.access(candidate, os.X_OK):

@@ -17,9 +17,9 @@ import enum
 import functools
 import os
 import time
-from dataclasses import dataclass
 
 from wpod.errors import CannotEnforce
+from wpod.frozen import frozen
 from wpod.model.request import LimitOptions
 
 _ROOT = "/sys/fs/cgroup"
@@ -37,7 +37,7 @@ class Hierarchy(enum.Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
+@frozen
 class Placement:
     """How a keeper gets into the cgroup: a command before its own, or directories that it joins."""
 
@@ -45,7 +45,7 @@ class Placement:
     directories: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class _Setting:
     """One file of a controller and what is written to it."""
 
@@ -68,6 +68,20 @@ def hides_unified() -> bool:
     return hierarchy() is Hierarchy.HYBRID and os.path.isdir(f"{_ROOT}/unified")
 
 
+def made_by_systemd() -> bool:
+    """Whether systemd makes the cgroups here; otherwise they are made as directories."""
+    return hierarchy() is Hierarchy.V2 and _systemd_runs()
+
+
+def controllers() -> tuple[str, ...]:
+    """The controllers that hold limits for this user, in the kernel's order on v2, sorted on v1."""
+    if hierarchy() is Hierarchy.V2:
+        if not _systemd_runs() and os.geteuid() != 0:
+            return ()
+        return tuple(_available_v2())
+    return tuple(sorted(_controllers_v1())) if os.geteuid() == 0 else ()
+
+
 def can_enforce(limits: LimitOptions) -> bool:
     """Whether `place` would hold every one of these limits."""
     return _missing(limits) is None
@@ -85,7 +99,7 @@ def place(container_id: str, limits: LimitOptions) -> Placement:
     if not limits.needs_cgroup:
         return Placement()
     check(limits)
-    if hierarchy() is Hierarchy.V2 and _systemd_runs():
+    if made_by_systemd():
         return Placement(prefix=_scope(container_id, limits))
     if hierarchy() is Hierarchy.V2:
         return Placement(directories=(_make_v2(container_id, limits),))
@@ -134,12 +148,16 @@ def _missing(limits: LimitOptions) -> str | None:
 def _missing_v2(limits: LimitOptions) -> str | None:
     if not _systemd_runs() and os.geteuid() != 0:
         return f"{_names(limits)}: no systemd that would delegate a cgroup to this user"
-    base = _ROOT if os.geteuid() == 0 else _user_service()
-    available = _read(f"{base}/cgroup.controllers").split()
+    available = _available_v2()
     for setting in _settings_v2(limits):
         if setting.controller not in available:
             return f"{_names(limits)}: the cgroup controller {setting.controller} is not delegated to this user"
     return None
+
+
+def _available_v2() -> list[str]:
+    base = _ROOT if os.geteuid() == 0 else _user_service()
+    return _read(f"{base}/cgroup.controllers").split()
 
 
 def _names(limits: LimitOptions) -> str:

@@ -7,11 +7,11 @@ filled cache imports it.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 import pywamr
 
 from wpod.errors import StoreError
+from wpod.frozen import frozen
 
 # Larger files are not modules that anybody means to run, and reading them would take the memory.
 MODULE_LIMIT_BYTES = 512 * 1024 * 1024
@@ -25,7 +25,7 @@ class WasiVersion(enum.Enum):
     COMPONENT = "0.2"
 
 
-@dataclass(frozen=True)
+@frozen
 class ImportReport:
     """`type` as in the text format: `(i32) -> (i32)`. `known`: the engine has it."""
 
@@ -36,14 +36,14 @@ class ImportReport:
     known: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class ExportReport:
     name: str
     kind: str
     type: str
 
 
-@dataclass(frozen=True)
+@frozen
 class ModuleReport:
     """Everything that is known of a module without running it.
 
@@ -68,6 +68,11 @@ class ModuleReport:
     def is_command(self) -> bool:
         """Whether it has what a container runs: an exported function `_start`."""
         return any(offered.name == "_start" and offered.kind == "function" for offered in self.exports)
+
+
+def engine_version() -> str:
+    """The version of WAMR's sources that the engine is built from."""
+    return pywamr.ENGINE_VERSION
 
 
 def inspect_module(path: str) -> ModuleReport:

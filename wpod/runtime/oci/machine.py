@@ -22,13 +22,18 @@ def seccomp_profile(plan: ContainerPlan) -> Mapping[str, Any] | None:
         return None
     if plan.seccomp_profile:
         return _profile(plan.seccomp_profile)
-    for path in _PROFILES:
-        if os.path.exists(path):
-            return _profile(path)
+    path = default_profile()
+    if path is not None:
+        return _profile(path)
     raise MissingProgram(
         f"the seccomp profile {_PROFILES[-1]} is not installed",
         hint="apt-get install golang-github-containers-common, or --security-opt seccomp=unconfined",
     )
+
+
+def default_profile() -> str | None:
+    """The profile that containers get unless they ask for another one; None where none is installed."""
+    return next((path for path in _PROFILES if os.path.exists(path)), None)
 
 
 @functools.cache
