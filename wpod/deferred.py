@@ -27,7 +27,7 @@ class _Deferred(ModuleType):
         return getattr(real, name)
 
 
-def defer(name: str) -> None:
-    """Put off the import of a top-level module; nothing happens where it is there already."""
-    if name not in sys.modules:
-        sys.modules[name] = _Deferred(name)
+def defer(*names: str) -> None:
+    """Put off the import of top-level modules; nothing happens for those that are there already."""
+    for name in names:
+        sys.modules.setdefault(name, _Deferred(name))

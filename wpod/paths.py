@@ -23,7 +23,11 @@ class StorePaths:
     """The layout below the store's root (docs/architecture.md, "The store"). Nothing here is created."""
 
     root: str
-    run: str
+
+    @property
+    def run(self) -> str:
+        """The store's runtime directory, made and checked when somebody asks. Raises StoreError."""
+        return runtime_root(self.root)
 
     @property
     def database(self) -> str:
@@ -174,7 +178,7 @@ def _keyed(base: str, store_root: str) -> str:
 def store_paths(root: str | None = None) -> StorePaths:
     """The store named by `root` or the default one."""
     chosen = os.path.abspath(root) if root else data_root()
-    return StorePaths(root=chosen, run=runtime_root(chosen))
+    return StorePaths(chosen)
 
 
 def containers_configuration(name: str) -> list[str]:

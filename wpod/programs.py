@@ -10,9 +10,9 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wpod.errors import MissingProgram, WpodError
+from wpod.frozen import frozen
 
 PACKAGES = {
     "crun": "crun",
@@ -27,7 +27,7 @@ PACKAGES = {
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True)
+@frozen
 class Finished:
     """What a program left behind: exit status (128+n by signal n), and its output as bytes."""
 

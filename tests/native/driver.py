@@ -63,7 +63,7 @@ def launch_of(base: str, *, foreground: bool) -> Launch:
         identifier, "test", "", "", "", 0, plan_of(base, wanted), remove=False, labels={}, annotations={},
         create_command=(),
     )  # fmt: skip
-    return Launch(record, ContainerPaths(f"{base}/{identifier}"), StorePaths(base, base), foreground)
+    return Launch(record, ContainerPaths(f"{base}/{identifier}"), StorePaths(base), foreground)
 
 
 def make(base: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from wpod.frozen import frozen
 
 
 class Stream(enum.Enum):
@@ -13,7 +14,7 @@ class Stream(enum.Enum):
     STDERR = "stderr"
 
 
-@dataclass(frozen=True)
+@frozen
 class LogEntry:
     """`time` is the stamp as written (RFC 3339, nanoseconds, UTC); `content` the guest's bytes without newline."""
 

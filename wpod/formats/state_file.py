@@ -9,10 +9,11 @@ from __future__ import annotations
 import enum
 import fcntl
 import os
+import stat
 import struct
-from dataclasses import dataclass
 
 from wpod.errors import StoreError
+from wpod.frozen import frozen
 
 SIZE_BYTES = 4096
 VERSION = 1
@@ -75,7 +76,7 @@ class Confinement(enum.IntFlag):
     MOUNT_NAMESPACE = 32
 
 
-@dataclass(frozen=True)
+@frozen
 class StateFile:
     """One reading. Times in nanoseconds, sizes in bytes; 0 is "not yet" for times, pids and addresses."""
 
@@ -193,6 +194,18 @@ def read_open(descriptor: int, path: str) -> tuple[StateFile, bool]:
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from None
     return state, kept
+
+
+def is_kept(path: str) -> bool:
+    """Whether a keeper holds the lock of a file, also of a damaged one; False where there is no regular file."""
+    try:
+        descriptor = open_for_reading(path)
+    except StoreError:
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and _locked(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _locked(descriptor: int) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wpod.errors import StoreError
 from wpod.formats import log_line
 from wpod.formats.log_line import LogEntry
+from wpod.frozen import frozen
 
 _BLOCK_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """What of a log is wanted. `since` and `until` are stamps as the log has them (UTC, nanoseconds) or "".
 

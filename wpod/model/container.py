@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from wpod.formats.state_file import Cause, Kind, StateFile
+from wpod.frozen import field, frozen
 from wpod.model.request import AotPolicy, LimitOptions, NetworkMode
 
 
@@ -30,7 +30,7 @@ class RootKind(enum.Enum):
     FUSE_OVERLAY = "fuse-overlay"
 
 
-@dataclass(frozen=True)
+@frozen
 class MountPlan:
     """One mount with its source looked up. `volume` is the volume's name or empty.
 
@@ -48,7 +48,7 @@ class MountPlan:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class UserPlan:
     """Who the guest is, as numbers. `text` is what the user or image said."""
 
@@ -59,7 +59,7 @@ class UserPlan:
     home: str = "/"
 
 
-@dataclass(frozen=True)
+@frozen
 class RootPlan:
     """`lowers` are unpacked layers (topmost first); `id_map_key` names the id map that can read them."""
 
@@ -68,7 +68,7 @@ class RootPlan:
     id_map_key: str
 
 
-@dataclass(frozen=True)
+@frozen
 class ModulePlan:
     """The wasm module: its path on the host, the digest of its bytes, and whether compiled code may be used."""
 
@@ -77,7 +77,7 @@ class ModulePlan:
     aot: AotPolicy
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerPlan:
     """Everything that executing a container needs; pure data, stored as JSON, shown by `run --dry-run`.
 
@@ -118,7 +118,7 @@ class ContainerPlan:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerRecord:
     """The recorded facts, as in the database. Nothing here says whether the container runs."""
 
@@ -136,7 +136,7 @@ class ContainerRecord:
     start_count: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Observation:
     """What the kernel and the state file say now. `state` is None before the first start.
 
@@ -152,7 +152,7 @@ class Observation:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Container:
     """Recorded and observed, joined by `queries/` and nowhere else."""
 

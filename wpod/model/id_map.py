@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from wpod.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class IdRange:
     """One line of /proc/PID/uid_map: `count` ids from `inside` are `outside` on the host."""
 
@@ -18,7 +19,7 @@ class IdRange:
         return f"{self.inside}:{self.outside}:{self.count}"
 
 
-@dataclass(frozen=True)
+@frozen
 class IdMap:
     """The id map that a tree is unpacked for.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from wpod.frozen import field, frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Descriptor:
     """A content descriptor (image-spec, descriptor.md). `digest` has been checked against its grammar."""
 
@@ -16,7 +17,7 @@ class Descriptor:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Platform:
     """os/architecture[/variant] in Go's names, e.g. linux/amd64, wasi/wasm, wasip1/wasm."""
 
@@ -28,7 +29,7 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageConfig:
     """What an image's config says about the process (image-spec, config.md). Hostile until checked.
 
@@ -50,7 +51,7 @@ class ImageConfig:
     author: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Image:
     """One image in the store.
 

@@ -7,8 +7,8 @@ user name.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
 
+from wpod.frozen import field, frozen
 from wpod.model.image import Platform
 
 
@@ -44,7 +44,7 @@ class MountKind(enum.Enum):
     TMPFS = "tmpfs"
 
 
-@dataclass(frozen=True)
+@frozen
 class MountRequest:
     """One -v, --mount or --tmpfs. An empty `source` with VOLUME is an anonymous volume.
 
@@ -61,7 +61,7 @@ class MountRequest:
     create_source: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class UlimitRequest:
     """--ulimit NAME=SOFT:HARD; -1 is unlimited."""
 
@@ -70,7 +70,7 @@ class UlimitRequest:
     hard: int
 
 
-@dataclass(frozen=True)
+@frozen
 class IdentityOptions:
     name: str = ""
     replace: bool = False
@@ -80,7 +80,7 @@ class IdentityOptions:
     cidfile: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class ProcessOptions:
     """`entrypoint` None: the image's; (): cleared. `environment`: NAME=VALUE, files already read in.
 
@@ -98,14 +98,14 @@ class ProcessOptions:
     terminal: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class StorageOptions:
     mounts: tuple[MountRequest, ...] = ()
     read_only: bool = False
     no_hosts: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class LimitOptions:
     """0 is "not asked for" everywhere. `cpu_quota_microseconds` is per 100 000 us period (--cpus times 1e5)."""
 
@@ -122,7 +122,7 @@ class LimitOptions:
                     or self.cpu_shares or self.pids)  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class SecurityOptions:
     """`capabilities_added` and `_dropped` in upper case without CAP_, or ALL."""
 
@@ -133,7 +133,7 @@ class SecurityOptions:
     privileged: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageOptions:
     pull: PullPolicy = PullPolicy.MISSING
     platform: Platform | None = None
@@ -142,7 +142,7 @@ class ImageOptions:
     quiet: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class EngineOptions:
     """`kind` is the user's own choice of wasm or native ("" leaves it to the image); `runtime` an OCI runtime."""
 
@@ -151,7 +151,7 @@ class EngineOptions:
     runtime: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class LogOptions:
     """`driver` k8s-file or none; `max_bytes` 0 never rotates."""
 
@@ -159,7 +159,7 @@ class LogOptions:
     max_bytes: int = 10 * 1024 * 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class RunRequest:
     """Everything about one container that the user said; `create` and `run` share it."""
 

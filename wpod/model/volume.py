@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from wpod.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Volume:
     """`anonymous` ones go with the container that made them under --rm or `rm -v`."""
 

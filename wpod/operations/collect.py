@@ -94,6 +94,8 @@ def tree_directories(store: Store) -> list[str]:
     """All directories `unpacked/MAP/CHAIN`, sorted."""
     found = []
     for key in _listed(store.paths.unpacked):
+        if os.path.islink(f"{store.paths.unpacked}/{key}"):
+            continue  # it leads out of the store
         found += [f"{store.paths.unpacked}/{key}/{name}" for name in _listed(f"{store.paths.unpacked}/{key}")]
     return found
 

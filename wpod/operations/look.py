@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
-from dataclasses import dataclass
 
 from wpod.errors import CannotInvoke, ProgramNotFound, StoreError, UsageError
 from wpod.formats.state_file import Kind
+from wpod.frozen import frozen
 from wpod.kernel.openat2 import open_inside, read_inside
 from wpod.model.container import ModulePlan, MountPlan, RootPlan
 from wpod.model.image import Image
@@ -23,7 +22,7 @@ from wpod.storage.store import Store
 from wpod.storage.unpack import Tree, unpack
 
 
-@dataclass(frozen=True)
+@frozen
 class Program:
     """The guest's program as found: path on the host, its first bytes, whether it is part of the image."""
 
@@ -32,7 +31,7 @@ class Program:
     in_image: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class _Guest:
     kind: Kind
     reason: str
@@ -189,7 +188,7 @@ def _mount(store: Store, mount: MountRequest) -> MountPlan:
             options=mount.options,
         )
     if mount.kind is MountKind.VOLUME:
-        name = mount.source or secrets.token_hex(32)
+        name = mount.source or os.urandom(32).hex()
         return MountPlan(
             "volume", store.volumes.mountpoint(name), target, mount.read_only, volume=name, options=mount.options
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from wpod.errors import WpodError
+from wpod.frozen import frozen
 from wpod.kernel import openat2
 from wpod.model.id_map import IDENTITY, SINGLE, IdMap
 from wpod.model.image import Image
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 0.2
 _MAGIC = b"\0asm\x01\0\0\0"
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageModule:
     """The module that an image's entrypoint names: its path in the unpacked tree and in the image."""
 

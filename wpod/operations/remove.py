@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
-from dataclasses import dataclass
 
 from wpod.errors import InUse, NotThere, StoreError, WpodError
+from wpod.frozen import frozen
 from wpod.model.container import Container, Status
 from wpod.operations import volumes
 from wpod.operations.create import launch_of
@@ -18,7 +17,7 @@ from wpod.storage.layout import remove_tree
 from wpod.storage.store import Store
 
 
-@dataclass(frozen=True)
+@frozen
 class RemoveOptions:
     """podman-rm(1): `force` ends a running one first; `volumes` removes its anonymous volumes too."""
 
@@ -75,7 +74,7 @@ def _finish(store: Store, container: Container, *, with_volumes: bool) -> None:
 
 def _delete_directory(store: Store, directory: str) -> None:
     """Out of the way by one rename, then deleted; what a kill interrupts there is swept as staging."""
-    doomed = f"{store.paths.temporary}/removed-{secrets.token_hex(8)}"
+    doomed = f"{store.paths.temporary}/removed-{os.urandom(8).hex()}"
     try:
         os.rename(directory, doomed)
     except FileNotFoundError:

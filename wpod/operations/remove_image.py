@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wpod.errors import InUse, NotThere, UsageError
+from wpod.frozen import frozen
 from wpod.model.image import Image
 from wpod.operations.collect import Collected, collect
 from wpod.storage.registry import names
 from wpod.storage.store import Store
 
 
-@dataclass(frozen=True)
+@frozen
 class Removed:
     """What one argument did: the names taken away, and the ID where the image is gone."""
 

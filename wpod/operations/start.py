@@ -13,11 +13,11 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wpod import programs
 from wpod.errors import CannotInvoke, ExitCode, InUse, ProgramNotFound, WpodError
 from wpod.formats import launch_plan, state_file
+from wpod.frozen import frozen
 from wpod.model.container import ContainerRecord, Status
 from wpod.operations.create import launch_of
 from wpod.operations.locks import container_lock
@@ -30,7 +30,7 @@ from wpod.storage.store import Store
 _REPORT_LIMIT_BYTES = 8192
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """What came through the readiness pipe. `error` is None where the keeper is ready."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Sequence
 
 from wpod.errors import InUse, NotThere, StoreError
@@ -37,7 +36,7 @@ def remove(store: Store, name: str, *, force: bool = False, stop_timeout_seconds
         _remove_users(store, name, stop_timeout_seconds)
     store.volumes.delete(volume.name)
     directory = os.path.dirname(volume.mountpoint)
-    doomed = f"{store.paths.temporary}/removed-{secrets.token_hex(8)}"
+    doomed = f"{store.paths.temporary}/removed-{os.urandom(8).hex()}"
     try:
         os.rename(directory, doomed)
     except FileNotFoundError:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wpod.errors import NotSupportedYet, UsageError
 from wpod.formats.state_file import Kind
+from wpod.frozen import frozen
 from wpod.model import ids, signals
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, RootPlan, UserPlan
 from wpod.model.image import Image
@@ -13,7 +12,7 @@ from wpod.model.request import NetworkMode, RunRequest
 from wpod.plan.arguments import absolute_directory, merge_environment, native_environment
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What looking at the image and the machine gave (`wpod.operations.look`)."""
 

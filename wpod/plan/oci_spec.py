@@ -7,10 +7,10 @@ paths, mounts) are the containers project's. Pure: what must be looked at comes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wpod.errors import UsageError
+from wpod.frozen import frozen
 from wpod.model.container import ContainerPlan, MountPlan
 from wpod.model.request import NetworkMode, UlimitRequest
 from wpod.plan.security import CapabilityRequest, capability_names, seccomp_filter
@@ -28,7 +28,7 @@ READ_ONLY_PATHS = (
 _HANDLERS = frozenset({"run.oci.handler", "module.wasm.image/variant"})
 
 
-@dataclass(frozen=True)
+@frozen
 class SpecFacts:
     """What was found on the machine and made for the container.
 
@@ -63,7 +63,7 @@ def document(plan: ContainerPlan, facts: SpecFacts) -> dict[str, Any]:
     return spec
 
 
-@dataclass(frozen=True)
+@frozen
 class ExecRequest:
     """What `exec` adds to the container's own process: see podman-exec(1)."""
 

@@ -7,16 +7,16 @@ bounded; here every malformed line is passed over, as the C library does (passwd
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wpod.errors import UsageError
+from wpod.frozen import frozen
 from wpod.model.container import UserPlan
 
 _LARGEST_ID = 2**32 - 2
 READ_LIMIT_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class _Account:
     name: str
     user_id: int

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from wpod.errors import InvalidImage, UsageError
+from wpod.frozen import frozen
 from wpod.model import ids
 from wpod.model.image import Image
 from wpod.storage import documents, strict_json
@@ -16,7 +16,7 @@ FILTERS = ("before", "dangling", "id", "label", "reference", "since")
 NONE = "<none>"
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageRow:
     """One line of `images`: an image has one for each of its names."""
 
@@ -168,7 +168,7 @@ def _history_entries(raw: Mapping[str, Any]) -> list[dict[str, object]]:
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-@dataclass(frozen=True)
+@frozen
 class HistoryRow:
     """One step of an image's making, newest first. `image_id` is "" but for the newest."""
 

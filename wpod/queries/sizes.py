@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 
+from wpod.frozen import frozen
 from wpod.model.container import ContainerRecord, RootKind
 from wpod.storage.store import Store
 from wpod.storage.unpack import unpacked_size
 
 
-@dataclass(frozen=True)
+@frozen
 class ContainerSize:
     """Bytes of regular files: written by the container, and of its whole root."""
 

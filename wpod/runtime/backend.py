@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from wpod.formats.launch_plan import Pair
 from wpod.formats.state_file import Kind
+from wpod.frozen import frozen
 from wpod.model.container import ContainerRecord, Observation, RootKind, UserPlan
 from wpod.model.id_map import IdMap
 from wpod.paths import ContainerPaths, StorePaths
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wpod.plan.oci_spec import ExecRequest
 
 
-@dataclass(frozen=True)
+@frozen
 class Launch:
     """One start of one container. `foreground`: the keeper takes over this process and its streams."""
 
@@ -26,7 +26,7 @@ class Launch:
     foreground: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class TreeSize:
     """An unpacked image: bytes of its files and number of its entries."""
 
@@ -34,7 +34,7 @@ class TreeSize:
     entries: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Command:
     """How the keeper is started: its program, its environment, and the launch plan without `ready-fd`.
 
@@ -47,7 +47,7 @@ class Command:
     prefix: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Exec:
     """One `exec`; `user` is who it runs as, `interactive` whether it reads this process's stdin."""
 

@@ -8,10 +8,10 @@ types, annotations, platform), the first bytes of the entrypoint.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from wpod.errors import UsageError
 from wpod.formats.state_file import Kind
+from wpod.frozen import frozen
 
 WASM_MAGIC = b"\0asm"
 WASM_CONFIG_TYPES = frozenset(
@@ -36,7 +36,7 @@ _WASM_OS = frozenset({"wasi", "wasip1", "wasip2"})
 _WASM_ARCHITECTURES = frozenset({"wasm", "wasm32", "wasm64"})
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageFacts:
     """What the user and the image's documents say."""
 
@@ -49,7 +49,7 @@ class ImageFacts:
     architecture: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """The kind and, in words for `inspect`, what decided."""
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ContainerRecord
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
+
+TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 _COLUMNS = (
     "container_id, name, image_id, image_digest, image_name, created_nanoseconds, remove, plan, labels,"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from wpod.errors import InUse, NameTaken, NotThere
 from wpod.model import ids
 from wpod.model.volume import Volume
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
+
+TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class VolumeTable:

@@ -8,7 +8,6 @@ import re
 from wpod.errors import InvalidImage
 
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
-EMPTY_DIGEST = f"sha256:{hashlib.sha256(b'').hexdigest()}"
 
 
 def check_digest(digest: object, what: str = "digest") -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from wpod.errors import InvalidImage
+from wpod.frozen import frozen
 from wpod.model.image import Descriptor, ImageConfig, Platform
 from wpod.storage import strict_json
 from wpod.storage.digests import check_digest
@@ -63,7 +64,7 @@ _TAR_LAYERS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Manifest:
     media_type: str
     config: Descriptor
@@ -71,7 +72,7 @@ class Manifest:
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@frozen
 class IndexEntry:
     """`platform` None: the entry doesn't say."""
 
@@ -79,13 +80,13 @@ class IndexEntry:
     platform: Platform | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Index:
     entries: tuple[IndexEntry, ...]
     annotations: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@frozen
 class ConfigDocument:
     """A config with what unpacking and `history` need. `diff_ids` () for artifacts."""
 

@@ -10,15 +10,19 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable
-from typing import Any
 
 from wpod.errors import AmbiguousName, InUse, NotThere, StoreError
+from wpod.frozen import replace
 from wpod.model import ids
 from wpod.model.image import Image
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
 from wpod.storage.blobs import BlobStore
 from wpod.storage.digests import is_digest
+
+TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 _SELECT = "SELECT image.digest, image.record FROM image"
 
@@ -34,6 +38,16 @@ class ImageTable:
         """Newest first by the image's own creation time, ties by ID."""
         rows = self._database.rows(f"{_SELECT} ORDER BY image.created_nanoseconds DESC, image_id")
         return self._with_names(rows)
+
+    def digests(self) -> list[str]:
+        """The manifest digests of all records, also of those that can't be read, sorted."""
+        return [str(row[0]) for row in self._database.rows("SELECT digest FROM image ORDER BY digest")]
+
+    def discard(self, digest: str) -> None:
+        """Forget an image and its names whatever refers to it (`system check`)."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM image_name WHERE digest = ?", (digest,))
+            connection.execute("DELETE FROM image WHERE digest = ?", (digest,))
 
     def find(self, name: str) -> Image:
         """By name, digest, or unique ID prefix; names win. Raises NotThere, AmbiguousName.
@@ -171,18 +185,14 @@ class ImageTable:
 
     @staticmethod
     def _decode(digest: Any, record: Any, names: tuple[str, ...]) -> Image:
-        import dataclasses
-
         try:
-            return dataclasses.replace(from_json(record, Image), names=names)
+            return replace(from_json(record, Image), names=names)
         except (ValueError, TypeError, KeyError) as error:
             raise StoreError(f"the record of image {digest} can't be read: {error}") from error
 
 
 def _encode(image: Image) -> str:
-    import dataclasses
-
-    return to_json(dataclasses.replace(image, names=()))
+    return to_json(replace(image, names=()))
 
 
 def _set_name(connection: sqlite3.Connection, name: str, digest: str) -> None:

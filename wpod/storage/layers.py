@@ -18,6 +18,7 @@ import stat
 from dataclasses import dataclass, field
 
 from wpod.errors import InvalidImage, StoreError
+from wpod.frozen import frozen
 from wpod.kernel import openat2
 from wpod.storage.layout import store_error
 from wpod.storage.tar import EntryKind, TarEntry, TarReader
@@ -29,7 +30,7 @@ _COPY_BYTES = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True)
+@frozen
 class Ownership:
     """How owners and modes of a layer become those of files.
 

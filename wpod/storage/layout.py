@@ -19,16 +19,19 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from wpod.errors import StoreError
+from wpod.frozen import frozen
 from wpod.paths import StorePaths
 
 _LAYOUT_FILE = b'{"imageLayoutVersion":"1.0.0"}'
 _INDEX_FILE = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+
+
+# A partial download is kept this long for a later pull to go on with.
+PARTIAL_AGE_SECONDS = 24 * 3600.0
 
 
 def store_error(error: OSError, path: str, doing: str = "written") -> StoreError:
@@ -42,7 +45,7 @@ def store_error(error: OSError, path: str, doing: str = "written") -> StoreError
     return StoreError(f"{path} can't be {doing}: {error.strerror}", hint=hints.get(error.errno or 0))
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """Creates what a write needs; locks."""
 
@@ -123,7 +126,7 @@ class Layout:
         """A new, locked directory in `tmp/`, removed at the end where it is still there (not renamed away)."""
         self.create()
         while True:
-            path = f"{self.paths.temporary}/{purpose}-{secrets.token_hex(8)}"
+            path = f"{self.paths.temporary}/{purpose}-{os.urandom(8).hex()}"
             try:
                 os.mkdir(path, 0o700)
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -141,15 +144,22 @@ class Layout:
             remove_tree(path)
             os.close(descriptor)
 
-    def sweep_staging(self, partial_age_seconds: float = 24 * 3600.0) -> list[str]:
+    def sweep_staging(self, partial_age_seconds: float = PARTIAL_AGE_SECONDS) -> list[str]:
         """Remove what killed processes left in `tmp/`; partial downloads only when older than this.
 
         Returns the names removed. Never raises for a single entry: what can't be removed stays.
         """
-        removed = []
+        return self._stale(partial_age_seconds, remove=True)
+
+    def stale_staging(self) -> list[str]:
+        """The names that `sweep_staging` would remove."""
+        return self._stale(PARTIAL_AGE_SECONDS, remove=False)
+
+    def _stale(self, partial_age_seconds: float, *, remove: bool) -> list[str]:
+        found = []
         try:
             entries = list(os.scandir(self.paths.temporary))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         for entry in entries:
             with contextlib.suppress(OSError):
@@ -157,18 +167,22 @@ class Layout:
                     age = time.time() - entry.stat(follow_symlinks=False).st_mtime
                     if age < partial_age_seconds:
                         continue
-                if self._remove_if_free(entry):
-                    removed.append(entry.name)
-        return sorted(removed)
+                if self._is_free(entry, remove):
+                    found.append(entry.name)
+        return sorted(found)
 
     @staticmethod
-    def _remove_if_free(entry: os.DirEntry[str]) -> bool:
+    def _is_free(entry: os.DirEntry[str], remove: bool) -> bool:
+        """Whether nobody holds the entry's lock; it is removed under the lock where that is wanted."""
         if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
-            os.unlink(entry.path)
+            if remove:
+                os.unlink(entry.path)
             return True
         descriptor = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not remove:
+                return True
             if entry.is_dir(follow_symlinks=False):
                 remove_tree(entry.path)
             else:
@@ -183,7 +197,7 @@ class Layout:
 def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
     """Replace a file: temporary file beside it, fsync, rename, fsync of the directory. Raises OSError."""
     directory = os.path.dirname(path)
-    temporary = f"{directory}/.{os.path.basename(path)}.{secrets.token_hex(6)}"
+    temporary = f"{directory}/.{os.path.basename(path)}.{os.urandom(6).hex()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:

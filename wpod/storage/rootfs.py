@@ -7,9 +7,9 @@ import errno
 import fcntl
 import os
 import stat
-from dataclasses import dataclass
 
 from wpod.errors import StoreError
+from wpod.frozen import frozen
 from wpod.storage.layout import store_error
 
 _FICLONE = 0x40049409
@@ -18,7 +18,7 @@ _READ_BYTES = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-@dataclass(frozen=True)
+@frozen
 class TreeSize:
     """Bytes of regular files (each hard-linked file once) and number of entries."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from wpod.frozen import frozen
 from wpod.paths import StorePaths, store_paths
 from wpod.state.containers import ContainerTable
 from wpod.state.database import Database
@@ -16,7 +16,7 @@ from wpod.storage.images import ImageTable
 from wpod.storage.layout import Layout
 
 
-@dataclass(frozen=True)
+@frozen
 class Store:
     """What operations and queries work on. Cheap to open: nothing is read or made before it is needed."""
 

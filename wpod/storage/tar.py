@@ -11,9 +11,9 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from wpod.errors import InvalidImage
+from wpod.frozen import field, frozen
 from wpod.storage.streams import Readable
 
 BLOCK = 512
@@ -38,7 +38,7 @@ class EntryKind(enum.Enum):
 _KINDS = {kind.value: kind for kind in EntryKind} | {b"\0": EntryKind.FILE, b"7": EntryKind.FILE}
 
 
-@dataclass(frozen=True)
+@frozen
 class TarEntry:
     """One member; text as the file system's bytes (surrogateescape). `size` is that of the content that follows."""
 

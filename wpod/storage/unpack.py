@@ -19,10 +19,11 @@ import errno
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
 
 from wpod.errors import DigestMismatch, StoreError
+from wpod.frozen import frozen
 from wpod.kernel import openat2
 from wpod.model.id_map import IdMap
 from wpod.model.image import Image
@@ -41,7 +42,7 @@ MARKER_VERSION = 1
 _SYNC_SINGLY = 64
 
 
-@dataclass(frozen=True)
+@frozen
 class LayerSource:
     """One layer to apply: the blob's path and what its content must hash to."""
 
@@ -50,7 +51,7 @@ class LayerSource:
     diff_id: str
 
 
-@dataclass(frozen=True)
+@frozen
 class UnpackJob:
     """All that making a tree needs; pure data, so that a worker in a user namespace can do it.
 
@@ -91,7 +92,7 @@ def unpacked_size(tree: str) -> TreeSize | None:
         return None
 
 
-@dataclass(frozen=True)
+@frozen
 class Tree:
     """A complete tree: its root, the bytes of its files, and its number of entries."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wpod.commands.container.select import Selector, selected
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import WpodError
 from wpod.formats.log_line import LogEntry, Stream
+from wpod.frozen import frozen
 from wpod.logs.follow import Follower
 from wpod.logs.read import Selection, entries
 from wpod.model.container import Container, Status
@@ -16,7 +15,7 @@ from wpod.output.streams import Output
 from wpod.queries import containers as queries
 
 
-@dataclass(frozen=True)
+@frozen
 class _Style:
     timestamps: bool
     names: bool

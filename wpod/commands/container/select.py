@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import StoreError, WpodError
+from wpod.frozen import frozen
 from wpod.model.container import Container
 from wpod.queries import containers as queries
 
 _CIDFILE_LIMIT_BYTES = 4096
 
 
-@dataclass(frozen=True)
+@frozen
 class Selector:
     """Which of the selecting options a command has, and what --all means for it."""
 

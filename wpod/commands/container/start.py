@@ -6,6 +6,7 @@ from wpod.commands.container.select import Selector, selected
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import UsageError
+from wpod.frozen import replace
 from wpod.model.container import Status
 from wpod.queries import containers as queries
 
@@ -30,10 +31,8 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
 
 
 def _attached(session: Session, name: str, *, interactive: bool) -> int:
-    import dataclasses
-
     from wpod.operations.start import start_foreground
 
     record = queries.find(session.store, name).record
-    plan = dataclasses.replace(record.plan, interactive=record.plan.interactive and interactive)
-    return start_foreground(session.store, dataclasses.replace(record, plan=plan), lambda: None)
+    plan = replace(record.plan, interactive=record.plan.interactive and interactive)
+    return start_foreground(session.store, replace(record, plan=plan), lambda: None)

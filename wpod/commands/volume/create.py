@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 from wpod.commands.options import Options
@@ -15,7 +15,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     """Prints the name; without one a random name is made."""
     from wpod.operations import volumes
 
-    name = arguments[0] if arguments else secrets.token_hex(32)
+    name = arguments[0] if arguments else os.urandom(32).hex()
     labels = {str(key): str(value) for key, value in options.values("label", tuple)}
     mountpoint = session.store.volumes.mountpoint(name)
     volumes.create(session.store, Volume(name, mountpoint, time.time_ns(), labels, {}, anonymous=False))

@@ -12,10 +12,10 @@ import os
 import stat
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from wpod import paths
 from wpod.errors import StoreError
+from wpod.frozen import frozen
 
 SUFFIX = ".waot"
 COMPILER = "wpod-aot-compiler"
@@ -29,7 +29,7 @@ _FIELDS = struct.Struct("<8sII32s32s32sIIII9Q32s")
 _WRITABLE_BY_OTHERS = 0o022
 
 
-@dataclass(frozen=True)
+@frozen
 class CacheFile:
     """One file of the cache."""
 
@@ -38,7 +38,7 @@ class CacheFile:
     size_bytes: int
 
 
-@dataclass(frozen=True)
+@frozen
 class CacheHeader:
     """What a file says about itself."""
 

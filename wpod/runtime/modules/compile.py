@@ -13,10 +13,10 @@ import enum
 import fcntl
 import os
 import select
-from dataclasses import dataclass
 
 from wpod import paths, programs
 from wpod.errors import StoreError
+from wpod.frozen import frozen
 from wpod.runtime.modules import cache
 
 DEFAULT_PATIENCE_SECONDS = 1.0
@@ -32,7 +32,7 @@ class CompileStatus(enum.Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
+@frozen
 class CompileOutcome:
     """`path` is the cache file where it is ready; `reason` says why there is none, for `inspect`."""
 
@@ -41,7 +41,7 @@ class CompileOutcome:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Note:
     """What is known of earlier attempts; `reason` is empty while one runs or after one that died."""
 

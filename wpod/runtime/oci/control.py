@@ -7,12 +7,12 @@ as the command takes (rust/monitor/src/transient.rs).
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 
 from wpod import paths, programs
 from wpod.errors import CannotInvoke, ExitCode, ProgramNotFound, WpodError
+from wpod.frozen import replace
 from wpod.kernel import cgroup
 from wpod.model.container import Observation, RootKind
 from wpod.plan import oci_spec
@@ -67,7 +67,7 @@ def execute(launch: Launch, observed: Observation, wanted: Exec) -> int:
     """
     if observed.state is None:
         raise WpodError(f"container {launch.record.name} is not running")
-    plan = dataclasses.replace(launch.record.plan, user=wanted.user)
+    plan = replace(launch.record.plan, user=wanted.user)
     program.check(observed.state.pid, wanted.request.arguments[0], _search_path(plan.environment, wanted.request))
     process = oci_spec.exec_process(plan, wanted.request, machine.last_capability())
     token = f"{launch.paths.bundle}/exec-{os.getpid()}"
