@@ -11,6 +11,7 @@ import os
 
 from wpod.cli import values
 from wpod.errors import NotSupportedYet
+from wpod.model import ids
 from wpod.model.image import Platform
 from wpod.model.request import AotPolicy, MountKind, MountRequest, NetworkMode, PullPolicy, UlimitRequest
 
@@ -138,10 +139,8 @@ def entrypoint(text: str) -> tuple[str, ...]:
         except (ValueError, RecursionError):
             words = None
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return tuple(words)
-    if "\0" in text:
-        raise ValueError("must not hold a NUL character")
-    return (text,) if text else ()
+            return tuple(_without_nul(word) for word in words)
+    return (_without_nul(text),) if text else ()
 
 
 def security_option(text: str) -> tuple[str, str]:
@@ -150,7 +149,7 @@ def security_option(text: str) -> tuple[str, str]:
     if key == "no-new-privileges":
         return key, str(values.boolean(value) if separator else True)
     if key == "seccomp" and value:
-        return key, value
+        return key, value if value == "unconfined" else _absolute(value)
     if (key, value) in (("label", "disable"), ("apparmor", "unconfined")):
         return key, value  # what wpod does anyway: it sets neither
     if key in ("label", "apparmor", "mask", "unmask", "proc-opts", "systempaths"):
@@ -200,10 +199,14 @@ def _mount_words(kind: MountKind, given: dict[str, str]) -> list[str]:
 def _mount(kind: MountKind, source: str, target: str, words: list[str]) -> MountRequest:
     if not target.startswith("/"):
         raise ValueError(f"has a target that is not an absolute path: {target!r}")
-    if "\0" in source + target:
-        raise ValueError("must not hold a NUL character")
-    if os.path.normpath(target) in ("/", "//"):
+    _without_nul(source + target)
+    target = os.path.normpath("/" + target.lstrip("/"))
+    if target == "/":
         raise ValueError("has / as its target")
+    if kind is MountKind.VOLUME and source:
+        ids.check_name(source, "volume")
+    if "ro" in words and "rw" in words:
+        raise ValueError("is both ro and rw")
     allowed = (
         _MOUNT_WORDS
         + {
@@ -229,11 +232,24 @@ def _mount(kind: MountKind, source: str, target: str, words: list[str]) -> Mount
         else:
             raise ValueError(f"has an unknown option {word}")
     if kind is MountKind.BIND:
-        source = os.path.abspath(source)
-    return MountRequest(kind, source, os.path.normpath(target), read_only, tuple(options), size_bytes, mode)
+        source = _absolute(source)
+    return MountRequest(kind, source, target, read_only, tuple(options), size_bytes, mode)
 
 
 def _mode(text: str) -> int:
     if not text or len(text) > 5 or text.strip("01234567"):
         raise ValueError(f"has a mode that is not octal: {text!r}")
     return int(text, 8)
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise ValueError("is a relative path, and the working directory is gone") from None
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    return text

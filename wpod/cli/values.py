@@ -32,7 +32,7 @@ def size(text: str) -> int:
     lowered = text.strip().lower()
     digits = lowered.rstrip("abcdefghijklmnopqrstuvwxyz ")
     unit = lowered[len(digits) :].strip()
-    if len(unit) > 1:
+    if len(unit) > 1 and unit[0] != "b":
         unit = unit.removesuffix("ib") if unit.endswith("ib") else unit.removesuffix("b")
     if unit not in _BINARY or not _is_decimal(digits):
         raise ValueError("must be a number with an optional unit b, k, m or g")
@@ -92,7 +92,7 @@ def cpus(text: str) -> int:
     if not _is_decimal(text):
         raise ValueError("must be a number such as 1.5")
     microseconds = round(float(text) * 100_000)
-    if microseconds and not 1000 <= microseconds <= 1 << 40:
+    if float(text) and not 1000 <= microseconds <= 1 << 40:
         raise ValueError("must be 0.01 or more" if microseconds < 1000 else "is too large")
     return microseconds
 
@@ -203,7 +203,7 @@ def hostname(text: str) -> str:
 def capability(text: str) -> str:
     """Upper case without CAP_, or ALL."""
     name = text.upper().removeprefix("CAP_")
-    if not name.replace("_", "").isalpha():
+    if not (name.isascii() and name.replace("_", "").isalpha()):
         raise ValueError("must be a capability such as NET_ADMIN")
     return name
 
