@@ -116,7 +116,9 @@ def _identity(options: Options) -> IdentityOptions:
     for path in options.texts("label-file"):
         for line in _lines(path, "label-file"):
             key, _, value = line.partition("=")
-            labels[key.strip()] = value
+            if key.split() != [key]:
+                raise UsageError(f"--label-file {path}: {line!r:.200} is not KEY=VALUE with a KEY without blanks")
+            labels[key] = value
     labels.update(dict(_pairs(options, "label")))
     return IdentityOptions(
         name=options.text("name"),
