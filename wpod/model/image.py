@@ -6,6 +6,25 @@ from collections.abc import Mapping
 
 from wpod.frozen import field, frozen
 
+# Configs of wasm artifacts: the CNCF's, and components'.
+WASM_CONFIG_TYPES = frozenset(
+    {
+        "application/vnd.wasm.config.v0+json",
+        "application/vnd.wasm.config.v1+json",
+        "application/vnd.bytecodealliance.wasm.component.config.v0+json",
+    }
+)
+# Layers that are one raw module or component, not a tar: CNCF, wasm-to-oci, runwasi.
+WASM_LAYER_TYPES = frozenset(
+    {
+        "application/wasm",
+        "application/vnd.wasm.content.layer.v1+wasm",
+        "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm",
+        "application/vnd.module.wasm.content.layer.v1+wasm",
+        "application/vnd.bytecodealliance.wasm.module.layer.v0+wasm",
+    }
+)
+
 
 @frozen
 class Descriptor:
@@ -72,6 +91,15 @@ class Image:
     names: tuple[str, ...]
     created_nanoseconds: int
     size_bytes: int
+
+    @property
+    def raw_module(self) -> tuple[Descriptor, str] | None:
+        """The raw wasm layer and the name its file gets, None for an image of tar layers."""
+        for layer in self.layers:
+            if layer.media_type in WASM_LAYER_TYPES:
+                first = self.config.entrypoint or self.config.command
+                return layer, first[0].lstrip("/")
+        return None
 
     @property
     def display_name(self) -> str:

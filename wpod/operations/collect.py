@@ -18,10 +18,9 @@ from wpod.errors import WpodError
 from wpod.model.id_map import IdMap, IdRange
 from wpod.model.image import Image
 from wpod.runtime.modules import cache
-from wpod.storage import image_record
 from wpod.storage.layout import remove_tree
 from wpod.storage.store import Store
-from wpod.storage.unpack import tree_id
+from wpod.storage.trees import tree_id
 
 _WAIT_SECONDS = 0.5
 _MEMO = "module-digests.json"
@@ -132,7 +131,7 @@ def _ranges(directory: str) -> IdMap | None:
 def _compiled(store: Store, images: list[Image], trees: Iterable[str], done: Collected) -> None:
     keep = {record.plan.module.digest for record in store.containers.all() if record.plan.module is not None}
     for image in images:
-        raw = image_record.raw_module(image)
+        raw = image.raw_module
         if raw is not None:
             keep.add(raw[0].digest)
     for directory in trees:

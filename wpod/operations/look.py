@@ -17,9 +17,10 @@ from wpod.plan.container import Found, environment_settings, working_directory
 from wpod.plan.users import READ_LIMIT_BYTES, resolve_user
 from wpod.runtime import choose
 from wpod.runtime.backend import TreeSize, for_kind
+from wpod.runtime.backend import id_map as id_map_of
 from wpod.runtime.modules import digests
 from wpod.storage.store import Store
-from wpod.storage.unpack import Tree, unpack
+from wpod.storage.trees import Tree, artifact_module_name, find_or_unpack
 
 
 @frozen
@@ -68,7 +69,7 @@ def look(store: Store, request: RunRequest, image: Image, container_id: str) -> 
         entrypoint=entrypoint,
         command=command,
         user=resolve_user(request.process.user or image.config.user, passwd, group),
-        root=RootPlan(root_kind, (guest.tree.path,), backend.id_map().key),
+        root=RootPlan(root_kind, (guest.tree.path,), id_map_of(guest.kind).key),
         mounts=mounts,
         module=module,
     )
@@ -76,8 +77,6 @@ def look(store: Store, request: RunRequest, image: Image, container_id: str) -> 
 
 def _artifact_entrypoint(image: Image) -> tuple[str, ...]:
     """Wasm artifacts carry no configuration of a process: their module is the entrypoint."""
-    from wpod.storage.unpack import artifact_module_name
-
     name = artifact_module_name(image)
     return (f"/{name}",) if name else ()
 
@@ -102,14 +101,14 @@ def _guest(
         )
     )
     kind = choice.kind if choice else Kind.NATIVE
-    id_map = for_kind(kind).id_map()
-    tree = unpack(store, image, id_map)
+    id_map = id_map_of(kind)
+    tree = find_or_unpack(store, image, id_map)
     program = _find_program(tree.path, candidates, mounts)
     if choice is None:
         choice = choose.from_program(program.head if program else b"")
-        wanted = for_kind(choice.kind).id_map()
+        wanted = id_map_of(choice.kind)
         if wanted.key != id_map.key:
-            tree = unpack(store, image, wanted)
+            tree = find_or_unpack(store, image, wanted)
             program = _find_program(tree.path, candidates, mounts)
     return _Guest(choice.kind, choice.reason, tree, program)
 

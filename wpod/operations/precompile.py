@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 
 from wpod.errors import WpodError
+from wpod.formats.state_file import Kind
 from wpod.frozen import frozen
 from wpod.kernel import openat2
-from wpod.model.id_map import IDENTITY, SINGLE, IdMap
+from wpod.model.id_map import IDENTITY, SINGLE
 from wpod.model.image import Image
+from wpod.runtime.backend import id_map
 from wpod.storage import platforms
 from wpod.storage.store import Store
-from wpod.storage.unpack import tree_path, unpack, unpacked_size
+from wpod.storage.trees import find_or_unpack, tree_path, unpacked_size
 
 _ANNOTATION = "module.wasm.image/variant"
 _PATIENCE_SECONDS = 0.2
@@ -38,7 +40,7 @@ def precompile(store: Store, image: Image) -> None:
         return
     try:
         with store.lease():
-            tree = unpack(store, image, wasm_map()).path
+            tree = find_or_unpack(store, image, id_map(Kind.WASM)).path
             module = find_module(image, tree)
             if module is None:
                 return
@@ -49,11 +51,6 @@ def precompile(store: Store, image: Image) -> None:
             compiling.ensure_compiled(module.host_path, digest, store.paths.aot, _PATIENCE_SECONDS)
     except (WpodError, OSError):
         return
-
-
-def wasm_map() -> IdMap:
-    """The id map of this user's wasm containers."""
-    return IDENTITY if os.geteuid() == 0 else SINGLE
 
 
 def find_module(image: Image, tree: str) -> ImageModule | None:
@@ -76,8 +73,8 @@ def find_module(image: Image, tree: str) -> ImageModule | None:
 
 def describe_module(store: Store, image: Image) -> dict[str, object] | None:
     """What `image inspect` tells of the module: found only in a tree that is there already."""
-    for id_map in (IDENTITY, SINGLE):
-        tree = tree_path(store, image, id_map)
+    for unpacked_for in (IDENTITY, SINGLE):
+        tree = tree_path(store, image, unpacked_for)
         if unpacked_size(tree) is None:
             continue
         module = find_module(image, tree)

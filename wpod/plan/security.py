@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from wpod.errors import StoreError, UsageError
 from wpod.frozen import frozen
+
+TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 # containers.conf(5), default_capabilities.
 DEFAULT_CAPABILITIES = (

@@ -8,7 +8,7 @@ import stat
 from wpod.frozen import frozen
 from wpod.model.container import ContainerRecord, RootKind
 from wpod.storage.store import Store
-from wpod.storage.unpack import unpacked_size
+from wpod.storage.trees import unpacked_size
 
 
 @frozen

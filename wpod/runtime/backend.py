@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
 
 from wpod.formats.launch_plan import Pair
 from wpod.formats.state_file import Kind
 from wpod.frozen import frozen
 from wpod.model.container import ContainerRecord, Observation, RootKind, UserPlan
-from wpod.model.id_map import IdMap
+from wpod.model.id_map import IDENTITY, SINGLE, IdMap
 from wpod.paths import ContainerPaths, StorePaths
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from wpod.plan.oci_spec import ExecRequest
+else:
+    Protocol = object  # importing typing takes 2 ms
 
 
 @frozen
@@ -59,9 +64,6 @@ class Exec:
 class Backend(Protocol):
     """A way to execute containers. Every method raises WpodError subclasses only."""
 
-    def id_map(self) -> IdMap:
-        """The IDs for which this user's images must be unpacked."""
-
     def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
         """How a container of an image of this size gets its root here, by what the machine can do."""
 
@@ -88,6 +90,17 @@ class Backend(Protocol):
 
     def release(self, launch: Launch) -> None:
         """Give back what outlives the processes (runtime state, cgroups). What is gone already is done."""
+
+
+def id_map(kind: Kind) -> IdMap:
+    """The IDs for which this user's images of a kind must be unpacked."""
+    if os.geteuid() == 0:
+        return IDENTITY
+    if kind is Kind.WASM:
+        return SINGLE
+    from wpod.kernel import user_namespace
+
+    return user_namespace.id_map()
 
 
 def for_kind(kind: Kind) -> Backend:

@@ -12,24 +12,9 @@ from collections.abc import Mapping
 from wpod.errors import UsageError
 from wpod.formats.state_file import Kind
 from wpod.frozen import frozen
+from wpod.model.image import WASM_CONFIG_TYPES, WASM_LAYER_TYPES
 
 WASM_MAGIC = b"\0asm"
-WASM_CONFIG_TYPES = frozenset(
-    {
-        "application/vnd.wasm.config.v0+json",
-        "application/vnd.wasm.config.v1+json",
-        "application/vnd.bytecodealliance.wasm.component.config.v0+json",
-    }
-)
-WASM_LAYER_TYPES = frozenset(
-    {
-        "application/wasm",
-        "application/vnd.wasm.content.layer.v1+wasm",
-        "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm",
-        "application/vnd.module.wasm.content.layer.v1+wasm",
-        "application/vnd.bytecodealliance.wasm.module.layer.v0+wasm",
-    }
-)
 _VARIANT_KEYS = ("module.wasm.image/variant", "run.oci.handler")
 _VARIANTS = frozenset({"compat", "compat-smart", "wasm"})
 _WASM_OS = frozenset({"wasi", "wasip1", "wasip2"})

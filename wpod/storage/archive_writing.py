@@ -20,7 +20,7 @@ from io import RawIOBase
 
 from wpod.errors import DigestMismatch, InvalidImage, StoreError, UsageError
 from wpod.model.image import Descriptor, Image
-from wpod.storage import documents, image_record, strict_json
+from wpod.storage import documents, strict_json
 from wpod.storage.blobs import CHUNK_BYTES, BlobStore
 from wpod.storage.digests import digest_of, hex_of
 from wpod.storage.documents import Manifest
@@ -70,7 +70,7 @@ def docker_archive(blobs: BlobStore, images: list[NamedImage]) -> Iterator[bytes
 
 
 def _docker_parts(blobs: BlobStore, image: Image, parts: dict[str, _Part]) -> tuple[str, list[str]]:
-    if image_record.raw_module(image) is not None or image.config_descriptor.media_type not in documents.CONFIG_TYPES:
+    if image.raw_module is not None or image.config_descriptor.media_type not in documents.CONFIG_TYPES:
         raise UsageError(
             f"{image.display_name} is a bare WebAssembly module, which a docker-archive can't hold",
             hint="--format oci-archive",

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from wpod.errors import InvalidImage
 from wpod.frozen import frozen
-from wpod.model.image import Descriptor, ImageConfig, Platform
+from wpod.model.image import WASM_LAYER_TYPES, Descriptor, ImageConfig, Platform
 from wpod.storage import strict_json
 from wpod.storage.digests import check_digest
 from wpod.storage.strict_json import Fields
@@ -42,15 +42,6 @@ INDEX_TYPES = (OCI_INDEX, DOCKER_LIST)
 CONFIG_TYPES = (OCI_CONFIG, DOCKER_CONFIG)
 TITLE = "org.opencontainers.image.title"
 
-# The CNCF wasm artifact, and what the wasm-to-oci tool wrote before there was one.
-WASM_CONFIGS = ("application/vnd.wasm.config.v0+json", "application/vnd.wasm.config.v1+json")
-# One raw module or component, not a tar: CNCF, wasm-to-oci, runwasi.
-WASM_LAYERS = (
-    "application/wasm",
-    "application/vnd.wasm.content.layer.v1+wasm",
-    "application/vnd.module.wasm.content.layer.v1+wasm",
-    "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm",
-)
 _TAR_LAYERS = {
     OCI_LAYER: "",
     f"{OCI_LAYER}+gzip": "gzip",
@@ -102,7 +93,7 @@ def is_tar_layer(media_type: str) -> bool:
 
 def is_wasm_layer(media_type: str) -> bool:
     """Whether the layer is one raw wasm module."""
-    return media_type in WASM_LAYERS
+    return media_type in WASM_LAYER_TYPES
 
 
 def parse_manifest(data: bytes, media_type: str = "") -> Manifest | Index:

@@ -14,7 +14,7 @@ import dataclasses
 import re
 
 from wpod.errors import InvalidImage
-from wpod.model.image import Descriptor, Image, ImageConfig
+from wpod.model.image import WASM_CONFIG_TYPES, WASM_LAYER_TYPES, Descriptor, Image, ImageConfig
 from wpod.storage import documents
 from wpod.storage.digests import digest_of, hex_of
 from wpod.storage.documents import Manifest
@@ -36,7 +36,7 @@ def make_image(manifest: Manifest, manifest_bytes: bytes, config_bytes: bytes) -
                 f"image config names {len(document.diff_ids)} layers, the manifest {len(manifest.layers)}"
             )
         image_id = hex_of(manifest.config.digest)
-    elif modules and (kind in documents.WASM_CONFIGS or kind in documents.WASM_LAYERS or kind == _EMPTY_CONFIG):
+    elif modules and (kind in WASM_CONFIG_TYPES or kind in WASM_LAYER_TYPES or kind == _EMPTY_CONFIG):
         document = documents.parse_wasm_config(config_bytes)
         image_id = hex_of(digest_of(manifest_bytes))  # such configs are often `{}`, the same for all
     else:
@@ -85,12 +85,3 @@ def module_name(layer: Descriptor, entrypoint: str = "") -> str:
         if name:
             return name
     return _DEFAULT_MODULE
-
-
-def raw_module(image: Image) -> tuple[Descriptor, str] | None:
-    """The raw wasm layer of an image and the name its file gets, or None for an image of tar layers."""
-    for layer in image.layers:
-        if documents.is_wasm_layer(layer.media_type):
-            first = image.config.entrypoint or image.config.command
-            return layer, first[0].lstrip("/")
-    return None

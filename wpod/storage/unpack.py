@@ -27,13 +27,14 @@ from wpod.frozen import frozen
 from wpod.kernel import openat2
 from wpod.model.id_map import IdMap
 from wpod.model.image import Image
-from wpod.storage import image_record, rootfs
-from wpod.storage.digests import chain_id, digest_of, hex_of
+from wpod.storage import rootfs
+from wpod.storage.digests import chain_id, hex_of
 from wpod.storage.layers import LayerApplier, LayerReport, Ownership
 from wpod.storage.layout import store_error, sync_directory, write_atomically
 from wpod.storage.rootfs import TreeSize
 from wpod.storage.streams import LayerStream
 from wpod.storage.tar import TarReader
+from wpod.storage.trees import Tree, tree_path, unpacked_size
 
 if TYPE_CHECKING:
     from wpod.storage.store import Store
@@ -68,54 +69,12 @@ class UnpackJob:
     module_name: str = ""
 
 
-def tree_id(image: Image) -> str:
-    """64 hex digits that name the tree of an image: its chain ID, or one made of a raw module and its name."""
-    raw = image_record.raw_module(image)
-    if raw is not None:
-        layer, name = raw
-        return hex_of(digest_of(f"module {layer.digest} {name}".encode()))
-    return hex_of(chain_id(image.diff_ids) or digest_of(b"no layers"))
-
-
-def tree_path(store: Store, image: Image, id_map: IdMap) -> str:
-    """Where the tree of an image is or would be."""
-    return f"{store.paths.unpacked}/{id_map.key}/{tree_id(image)}/fs"
-
-
-def unpacked_size(tree: str) -> TreeSize | None:
-    """What the marker of a complete tree says, None where there is no such tree."""
-    try:
-        with open(f"{os.path.dirname(tree)}/complete", "rb") as stream:
-            found = json.loads(stream.read(65536))
-        return TreeSize(int(found["bytes"]), int(found["entries"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-@frozen
-class Tree:
-    """A complete tree: its root, the bytes of its files, and its number of entries."""
-
-    path: str
-    size_bytes: int
-    entries: int
-
-
-def artifact_module_name(image: Image) -> str:
-    """The name of the module's file in the tree's root for an image that is one raw module, "" for others."""
-    raw = image_record.raw_module(image)
-    return raw[1] if raw is not None else ""
-
-
 def unpack(store: Store, image: Image, id_map: IdMap) -> Tree:
-    """The image's tree for this id map, unpacked where it isn't yet. The caller holds the lease.
+    """Make the image's tree for this id map; one that is there already is kept. The caller holds the lease.
 
     Raises InvalidImage, DigestMismatch, StoreError.
     """
     tree = tree_path(store, image, id_map)
-    size = unpacked_size(tree)
-    if size is not None:
-        return Tree(tree, size.total_bytes, size.entries)
     with store.layout.staging("unpack") as stage:
         job = _plan(store, image, id_map, f"{stage}/fs")
         if id_map.is_ranges:
@@ -130,7 +89,7 @@ def unpack(store: Store, image: Image, id_map: IdMap) -> Tree:
 
 def _plan(store: Store, image: Image, id_map: IdMap, target: str) -> UnpackJob:
     root = os.geteuid() == 0
-    raw = image_record.raw_module(image)
+    raw = image.raw_module
     if raw is not None:
         layer, name = raw
         return UnpackJob(target, "", (), not id_map.single, False, store.blobs.path(layer.digest), name)

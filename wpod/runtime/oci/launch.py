@@ -16,7 +16,6 @@ from wpod.errors import CannotEnforce, StoreError, UsageError
 from wpod.formats.launch_plan import Pair
 from wpod.kernel import cgroup, overlay, pidfd, user_namespace
 from wpod.model.container import ContainerPlan, Observation, RootKind
-from wpod.model.id_map import IdMap
 from wpod.plan import etc_files, oci_spec
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.oci import control, machine
@@ -27,9 +26,6 @@ _DEVICE_CAPABILITIES = frozenset({"MKNOD", "SYS_RAWIO", "ALL"})
 
 class NativeBackend:
     """See `wpod.runtime.backend.Backend`."""
-
-    def id_map(self) -> IdMap:
-        return user_namespace.id_map()
 
     def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
         """An overlay wherever one can be had, also read-only: mount points are made in it."""
@@ -53,7 +49,7 @@ class NativeBackend:
         machine.seccomp_profile(plan)
 
     def _check_user(self, plan: ContainerPlan) -> None:
-        ids = self.id_map()
+        ids = user_namespace.id_map()
         forbidden = overlay.user_namespaces_forbidden()
         if os.geteuid() != 0 and forbidden:
             raise CannotEnforce(
@@ -141,7 +137,7 @@ class NativeBackend:
         pairs += [("runtime-argument", argument) for argument in control.global_options(launch, runtime)]
         pairs.append(("hide-unified-cgroup", "1" if cgroup.hides_unified() else "0"))
         pairs.append(("pty", "1" if plan.terminal else "0"))
-        ids = self.id_map()
+        ids = user_namespace.id_map()
         pairs += [("uid-map", str(item)) for item in ids.users]
         pairs += [("gid-map", str(item)) for item in ids.groups]
         return pairs

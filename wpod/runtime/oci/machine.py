@@ -6,10 +6,13 @@ import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from wpod.errors import MissingProgram, StoreError
 from wpod.model.container import ContainerPlan
+
+TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 # The containers project's profile, as podman reads it; the administrator's own one wins.
 _PROFILES = ("/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json")

@@ -10,7 +10,6 @@ from wpod.formats import launch_plan
 from wpod.formats.launch_plan import Pair
 from wpod.kernel import overlay, pidfd
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, Observation, RootKind
-from wpod.model.id_map import IDENTITY, SINGLE, IdMap
 from wpod.model.request import AotPolicy
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.modules import cache
@@ -29,9 +28,6 @@ _LEAST_MEMORY_BYTES = RUNNER_RESERVE_BYTES + PAGE_BYTES
 
 class WasmBackend:
     """See `wpod.runtime.backend.Backend`."""
-
-    def id_map(self) -> IdMap:
-        return IDENTITY if os.geteuid() == 0 else SINGLE
 
     def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
         if read_only:
