@@ -49,7 +49,8 @@ def test_everything_after_the_image_is_the_guest_s() -> None:
 def test_options_reach_their_groups() -> None:
     made = request(
         "--name", "n", "--replace", "--hostname", "h", "--cidfile", "/c", "--annotation", "k=v", "-w", "/w",
-        "-u", "5:6", "--stop-signal", "SIGINT", "--stop-timeout", "3", "--timeout", "9", "-it", "--read-only", "--no-hosts",
+        "-u", "5:6", "--stop-signal", "SIGINT", "--stop-timeout", "3", "--timeout", "9", "-it", "--read-only",
+        "--no-hosts",
         "-m", "64m", "--cpus", "1.5", "--cpu-shares", "2", "--pids-limit", "7", "--ulimit", "nofile=5",
         "--cap-add", "NET_ADMIN,cap_kill", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
         "--security-opt", "seccomp=unconfined", "--network", "host", "--log-driver", "none", "--wasm-aot", "off",
