@@ -50,6 +50,7 @@ class Completes(enum.Enum):
     OBJECTS = "objects"  # containers, images and volumes
     FILES = "files"
     DIRECTORIES = "directories"
+    SOURCES = "sources"  # of a mount: directories and volumes
     SIGNALS = "signals"
     WORDS = "words"
 

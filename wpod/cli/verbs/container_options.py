@@ -160,7 +160,7 @@ def _storage_options() -> tuple[Option, ...]:
         Option(("volume", "v"), Kind.LIST,
                "Mount a directory, a file or a named volume; with :ro it can't be written",
                container_values.volume, "SOURCE:TARGET[:OPTIONS]", "", "without U, O and idmap",
-               Completes.DIRECTORIES),
+               Completes.SOURCES),
         Option(("mount",), Kind.LIST, "The same spelt out: type=bind,source=…,target=…,ro",
                container_values.mount, "KEY=VALUE,…", "", "types bind, volume and tmpfs"),
         Option(("tmpfs",), Kind.LIST, "Mount an empty directory in memory", container_values.tmpfs,

@@ -61,8 +61,9 @@ def complete() -> Verb:
     return Verb(
         ("__complete",),
         "What the completion scripts ask: the words that may follow",
-        "wpod.commands.completion:offer",
+        "wpod.cli.completion:offer",  # not below `commands`: it asks the table itself
         (),
         (Positional("WORD", 0, None),),
         stop_at_first_positional=True,
+        hot=True,
     )
