@@ -72,6 +72,8 @@ def _build(value: Any, kind: Any) -> Any:
     if origin is not None:  # Mapping[str, str]
         return dict(value)
     if field_names(kind) is not None:
+        if not isinstance(value, dict):
+            raise TypeError(f"{kind.__name__} is not an object")
         hints = _field_types(kind)
         unknown = set(value) - set(hints)
         if unknown:
@@ -79,4 +81,6 @@ def _build(value: Any, kind: Any) -> Any:
         return kind(**{name: _build(item, hints[name]) for name, item in value.items()})
     if issubclass(kind, enum.Enum):
         return kind[value]
+    if not isinstance(value, kind):
+        raise TypeError(f"{kind.__name__} was expected")
     return value
