@@ -7,6 +7,7 @@ docs/compatibility.md.
 
 from __future__ import annotations
 
+VERSION = "4.3"
 FLAGS: dict[str, str] = {
     "": (
         "cgroup-manager= conmon= c/connection= events-backend= hooks-dir= identity= log-level= namespace= "
