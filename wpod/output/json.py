@@ -21,8 +21,6 @@ def compact(value: object) -> str:
 
 def _clean(text: str) -> str:
     """Bytes that weren't UTF-8 (surrogate escapes) become U+FFFD, as in Go: JSON can't hold them."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() and _has_surrogates(text) else text
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    if text.isascii():
+        return text
+    return "".join(["\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text])

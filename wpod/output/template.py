@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from wpod.errors import UsageError
 from wpod.output import json, tables
 from wpod.output.template_syntax import Block, Call, Literal, Node, Operand, Path, Pipe, Print, Text, bad, parse
-from wpod.output.template_values import GoMap, Title, marked, printed, truth
+from wpod.output.template_values import NO_VALUE, GoMap, NilMap, Title, marked, printed, truth
 
 
 def wants_json(format_: str) -> bool:
@@ -26,24 +26,27 @@ def rows(
     """A list command's output; `headers` maps each field to its column's title, and each row has them all.
 
     With `table ` before the template (or `table` alone never: commands give their own default) the titles
-    stand above and the columns are aligned. Raises UsageError.
+    stand above, and what blanks or tabs separate is aligned. `{{range .}}` goes over the rows by itself.
+    Raises UsageError.
     """
+    if format_.startswith("{{range"):
+        return compile_template(_line(format_)).render(data)
     is_table = format_.startswith("table ")
-    template = compile_template(_unescaped(format_.removeprefix("table ")), headers)
-    lines = [template.render(row) for row in data]
     if not is_table:
-        return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+        template = compile_template(_line(format_), headers)
+        return "".join([template.render(row) for row in data])
+    # As podman: each blank is a tab. Inside of actions that makes no difference but in strings.
+    template = compile_template(_line(format_.removeprefix("table ").replace(" ", "\t")), headers)
+    lines = [template.render(row) for row in data]
     if heading:
         lines.insert(0, template.render({field: Title(title) for field, title in headers.items()}))
-    cells = [line.removesuffix("\n").split("\t") for line in lines]
-    return tables.align(cells)
+    return tables.align([line.removesuffix("\n").split("\t") for line in lines])
 
 
 def each(format_: str, objects: Sequence[Mapping[str, object]]) -> str:
     """One line per object. Raises UsageError for a field that an object lacks, before anything is printed."""
-    template = compile_template(_unescaped(format_))
-    lines = (template.render(one) for one in objects)
-    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+    template = compile_template(_line(format_))
+    return "".join([template.render(one) for one in objects])
 
 
 def compile_template(text: str, fields: Collection[str] | None = None) -> Template:
@@ -62,8 +65,11 @@ class Template:
     def __init__(self, nodes: tuple[Node, ...]) -> None:
         self._nodes = nodes
 
-    def render(self, data: Mapping[str, object]) -> str:
-        """The text for one row or object. Raises UsageError for a field that isn't there or a wrong operand."""
+    def render(self, data: Mapping[str, object] | Sequence[Mapping[str, object]]) -> str:
+        """The text for one row or object, or for a list of them.
+
+        Raises UsageError for a field that isn't there or a wrong operand.
+        """
         try:
             return "".join(_Evaluation(data).nodes(self._nodes, data))
         except RecursionError:
@@ -72,7 +78,7 @@ class Template:
 
 class _Evaluation:
     def __init__(self, root: object) -> None:
-        self._variables: dict[str, object] = {"": root}
+        self._scopes: list[dict[str, object]] = [{"": root}]
 
     def nodes(self, nodes: tuple[Node, ...], dot: object) -> Iterator[str]:
         for node in nodes:
@@ -83,31 +89,44 @@ class _Evaluation:
                 if not node.pipe.declares:
                     yield printed(value)
             else:
+                self._scopes.append({})
                 yield from self._block(node, dot)
+                self._scopes.pop()
 
     def _block(self, block: Block, dot: object) -> Iterator[str]:
-        outer = dict(self._variables)
         if block.word == "range":
             yield from self._range(block, dot)
-        else:
-            value = self._pipe(block.pipe, dot)
-            chosen = block.body if truth(value) else block.otherwise
-            yield from self.nodes(chosen, value if block.word == "with" and truth(value) else dot)
-        for name in set(self._variables) - set(outer):
-            del self._variables[name]
+            return
+        value = self._pipe(block.pipe, dot)
+        chosen = block.body if truth(value) else block.otherwise
+        yield from self._inner(chosen, value if block.word == "with" and truth(value) else dot)
 
     def _range(self, block: Block, dot: object) -> Iterator[str]:
         value = self._pipe(Pipe(block.pipe.stages), dot)
         pairs = list(_items(value))
         names = block.pipe.declares
         for key, one in pairs:
-            if len(names) == 1:
-                self._variables[names[0]] = one
-            elif len(names) > 1:
-                self._variables[names[0]], self._variables[names[1]] = key, one
-            yield from self.nodes(block.body, one)
+            values = (one,) if len(names) == 1 else (key, one)
+            for name, chosen in zip(names, values, strict=False):
+                self._set(name, chosen, fresh=block.pipe.fresh)
+            yield from self._inner(block.body, one)
         if not pairs:
-            yield from self.nodes(block.otherwise, dot)
+            yield from self._inner(block.otherwise, dot)
+
+    def _inner(self, nodes: tuple[Node, ...], dot: object) -> Iterator[str]:
+        self._scopes.append({})
+        yield from self.nodes(nodes, dot)
+        self._scopes.pop()
+
+    def _set(self, name: str, value: object, *, fresh: bool) -> None:
+        self._scopes[-1 if fresh else self._scope(name)][name] = value
+
+    def _scope(self, name: str) -> int:
+        """Where a variable was declared last. Raises UsageError."""
+        for number in range(len(self._scopes) - 1, -1, -1):
+            if name in self._scopes[number]:
+                return number
+        raise bad(f"undefined variable ${name}")
 
     def _pipe(self, pipe: Pipe, dot: object) -> object:
         value: object = None
@@ -119,7 +138,7 @@ class _Evaluation:
             else:
                 raise bad("only a function can stand after |")
         for name in pipe.declares:
-            self._variables[name] = value
+            self._set(name, value, fresh=pipe.fresh)
         return value
 
     def _operand(self, operand: Operand, dot: object) -> object:
@@ -130,9 +149,7 @@ class _Evaluation:
         if operand.inner is not None:
             value = self._pipe(operand.inner, dot)
         elif operand.variable is not None:
-            if operand.variable not in self._variables:
-                raise bad(f"undefined variable ${operand.variable}")
-            value = self._variables[operand.variable]
+            value = self._scopes[self._scope(operand.variable)][operand.variable]
         else:
             value = dot
         for name in operand.names:
@@ -154,7 +171,9 @@ def _field(value: object, name: str) -> object:
     if isinstance(value, Title):
         return value
     if isinstance(value, GoMap):
-        return value.get(name, "")
+        return value.get(name, NO_VALUE)
+    if value is NO_VALUE:
+        return value
     if isinstance(value, Mapping):
         if name not in value:
             raise _unknown(name, list(value))
@@ -171,7 +190,7 @@ def _items(value: object) -> Iterator[tuple[object, object]]:
         yield from ((key, value[key]) for key in sorted(value))
     elif isinstance(value, Sequence) and not isinstance(value, str):
         yield from enumerate(value)
-    elif value is not None and not isinstance(value, Title):
+    elif value is not None and value is not NO_VALUE and not isinstance(value, Title):
         raise bad(f"range can't go over {printed(value)!r}")
 
 
@@ -196,9 +215,10 @@ def _pipe_fields(pipe: Pipe, *, at_top: bool) -> Iterator[str]:
                     yield operand.names[0]
 
 
-def _unescaped(text: str) -> str:
-    """`\\t` and `\\n` typed in a shell's single quotes mean the characters."""
-    return text.replace("\\t", "\t").replace("\\n", "\n")
+def _line(text: str) -> str:
+    """`\\t` and `\\n` typed in a shell's single quotes mean the characters; a template ends with a newline."""
+    text = text.replace("\\t", "\t").replace("\\n", "\n")
+    return text if text.endswith("\n") else text + "\n"
 
 
 def _length(value: object) -> int:
@@ -247,6 +267,19 @@ def _order(first: object, second: object) -> int:
     raise TypeError("incompatible types for comparison")
 
 
+def _json(value: object) -> str:
+    return json.compact(None if value is NO_VALUE or isinstance(value, NilMap) else value)
+
+
+def _concatenated(*values: object) -> str:
+    """As Go's Sprint: blanks stand between operands of which neither is a text."""
+    text = ""
+    for number, value in enumerate(values):
+        apart = number and not isinstance(value, str) and not isinstance(values[number - 1], str)
+        text += (" " if apart else "") + printed(value)
+    return text
+
+
 def _first_false(*operands: object) -> object:
     return next((one for one in operands if not truth(one)), operands[-1])
 
@@ -282,7 +315,7 @@ _FUNCTIONS: dict[str, Callable[..., object]] = {
     "gt": lambda a, b: _order(a, b) > 0,
     "index": _index,
     "join": _join,
-    "json": json.compact,
+    "json": _json,
     "le": lambda a, b: _order(a, b) <= 0,
     "len": _length,
     "lower": lambda text: _text(text).lower(),
@@ -291,7 +324,7 @@ _FUNCTIONS: dict[str, Callable[..., object]] = {
     "not": lambda value: not truth(value),
     "or": _first_true,
     "pad": lambda text, before, after: " " * before + _text(text) + " " * after if text else "",
-    "print": lambda *values: "".join(printed(one) for one in values),
+    "print": _concatenated,
     "printf": _formatted,
     "println": lambda *values: " ".join(printed(one) for one in values) + "\n",
     "split": _split,

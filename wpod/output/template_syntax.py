@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from wpod.errors import UsageError
 
 _WORD = re.compile(
-    r"""\s*(?:(?P<string>"(?:\\.|[^"\\\n])*")|(?P<raw>`[^`]*`)|(?P<number>[+-]?\d+(?:\.\d+)?)
+    r"""\s*(?:(?P<string>"(?:\\.|[^"\\])*")|(?P<raw>`[^`]*`)|(?P<number>[+-]?\d+(?:\.\d+)?)
     |(?P<field>(?:\.[A-Za-z_]\w*)+)|(?P<variable>\$\w*(?:\.[A-Za-z_]\w*)*)|(?P<name>[A-Za-z_]\w*)
     |(?P<mark>:=|[=|(),.]))""",
     re.VERBOSE,
@@ -52,10 +52,11 @@ Operand = Literal | Path | Call
 
 @dataclass(frozen=True)
 class Pipe:
-    """Stages joined by `|`; `declares` are the variables that `:=` or `=` sets."""
+    """Stages joined by `|`; `declares` are the variables that `:=` makes, or `=` sets where `fresh` is False."""
 
     stages: tuple[Operand, ...]
     declares: tuple[str, ...] = ()
+    fresh: bool = True
 
 
 @dataclass(frozen=True)
@@ -204,11 +205,12 @@ class _PipeReader:
         if depth > _MAXIMUM_DEPTH:
             raise bad("parentheses are nested too deeply")
         declares = self._declared()
+        fresh = not declares or self._words[self.position - 1] == ("mark", ":=")
         stages = [self._command(depth)]
         while self._peek() == ("mark", "|"):
             self.position += 1
             stages.append(self._command(depth))
-        return Pipe(tuple(stages), declares)
+        return Pipe(tuple(stages), declares, fresh)
 
     def _peek(self) -> tuple[str, str]:
         return self._words[self.position] if self.position < len(self._words) else ("", "")
@@ -280,6 +282,6 @@ class _PipeReader:
 
 def _unquoted(word: str) -> str:
     try:
-        return str(json.loads(word))
+        return str(json.loads(word, strict=False))  # the shell's \\t may have become a real one by now
     except ValueError:
         raise bad(f"bad string {word}") from None

@@ -15,6 +15,22 @@ class GoMap(dict[str, object]):
     """A mapping whose keys are data: prints as `map[k:v]`, a missing key is empty."""
 
 
+class NilMap(GoMap):
+    """A map that isn't there: empty for a template, null in JSON."""
+
+
+class _NoValue:
+    """What a map doesn't have, told from an empty text."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+NO_VALUE = _NoValue()
+
+
 class Title(str):
     """A column's title while the header line is rendered: any operation on it gives it back."""
 
@@ -23,15 +39,19 @@ class Title(str):
 
 def marked(name: str, value: object) -> object:
     """The value of a field, as a GoMap where the field holds a map."""
-    if name in MAP_FIELDS and isinstance(value, Mapping) and not isinstance(value, GoMap):
-        return GoMap(value)
-    return value
+    if name not in MAP_FIELDS or isinstance(value, GoMap):
+        return value
+    if value is None:
+        return NilMap()
+    return GoMap(value) if isinstance(value, Mapping) else value
 
 
 def printed(value: object) -> str:
     """As `{{value}}` prints it."""
     if value is None:
         return "<nil>"
+    if value is NO_VALUE:
+        return "<no value>"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
