@@ -95,7 +95,8 @@ def test_the_dollar_is_the_object_everywhere() -> None:
     ("value", "shown"),
     [
         (None, "<nil>"), (True, "true"), (0, "0"), (-1, "-1"), (1.5, "1.5"), (2.0, "2"), (1e21, "1e+21"),
-        (1e-7, "1e-07"),        (123456789.0, "123456789"), ("", ""), ([], "[]"), ([1, "a", None], "[1 a <nil>]"), ({"B": 1, "A": 2}, "{1 2}"),
+        (1e-7, "1e-07"),        (123456789.0, "123456789"), ("", ""), ([], "[]"), ([1, "a", None], "[1 a <nil>]"),
+        ({"B": 1, "A": 2}, "{1 2}"),
         ([[1], [2, 3]], "[[1] [2 3]]"), ({"Labels": {"b": 1, "a": 2}}, "{map[a:2 b:1]}"), ({"Labels": None}, "{map[]}"),
     ],
 )  # fmt: skip
@@ -150,7 +151,8 @@ def test_surrogates_and_control_characters_pass_through() -> None:
 
 
 @pytest.mark.parametrize(("text", "is_json"), [("json", True), (" json ", True), ("{{json .}}", True),
-                                               ("{{ json . }}", True), ("{{json .A}}", False), ("JSON", False), ("", False)])  # fmt: skip
+                                               ("{{ json . }}", True), ("{{json .A}}", False), ("JSON", False),
+                                               ("", False)])  # fmt: skip
 def test_which_formats_are_json(text: str, is_json: bool) -> None:
     assert template.wants_json(text) is is_json
 
@@ -160,7 +162,8 @@ def test_which_formats_are_json(text: str, is_json: bool) -> None:
     [
         ('{{printf "%s"}}', None), ('{{printf "%z" 1}}', None), ('{{printf "%d" "x"}}', None), ("{{printf 5}}", None),
         ('{{index .M "a" "b"}}', "1\n"), ("{{index .L 0 0}}", None), ("{{index .L true}}", None),
-        ('{{len "ü"}}', "2\n"),        ("{{upper 5}}", None), ("{{truncate .M 2}}", None), ('{{truncate "abc" "x"}}', None), ("{{pad 5 1 1}}", None),
+        ('{{len "ü"}}', "2\n"),        ("{{upper 5}}", None), ("{{truncate .M 2}}", None),
+        ('{{truncate "abc" "x"}}', None), ("{{pad 5 1 1}}", None),
         ("{{and}}", None), ("{{not}}", None), ('{{lt 1 "a"}}', None), ("{{lt .M .M}}", None), ("{{print}}", "\n"),
     ],
 )  # fmt: skip
