@@ -97,7 +97,8 @@ class Output:
 
     def _say(self, text: str) -> None:
         try:
-            _write_all(self._stderr, _encoded(visible(text) + "\n"))
+            # A line break in a name that an error quotes must not begin a line of its own.
+            _write_all(self._stderr, _encoded(visible(text).replace("\n", "\\x0a") + "\n"))
         except (OutputError, BrokenPipeError):
             return  # nobody listens; what the command does must not depend on it
 

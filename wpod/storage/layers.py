@@ -24,6 +24,7 @@ from wpod.storage.layout import store_error
 from wpod.storage.tar import EntryKind, TarEntry, TarReader
 
 MAX_ENTRIES = 2_000_000
+MAX_DEPTH = 400  # directories in one another; who copies or removes a tree needs no special measures then
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 _COPY_BYTES = 1 << 20
@@ -60,6 +61,7 @@ class LayerApplier:
         self._created: set[tuple[int, str]] = set()
         self._directory_times: dict[str, int] = {}
         self._parent: tuple[str, int] | None = None
+        self._root_depth = _depth(root)
         self.report = LayerReport()
 
     def apply(self, archive: TarReader) -> None:
@@ -91,14 +93,14 @@ class LayerApplier:
 
     def _translated(self, error: OSError, entry: TarEntry) -> InvalidImage | StoreError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EMFILE):
-            return store_error(error, f"{self._what}: {entry.name[:200]}", "unpacked")
+            return store_error(error, f"{self._what}: {_shown(entry.name)}", "unpacked")
         if error.errno == errno.EINVAL and self._ownership.keep_owners:
             return StoreError(
-                f"{self._what}: {entry.name[:200]} belongs to {entry.user_id}:{entry.group_id},"
+                f"{self._what}: {_shown(entry.name)} belongs to {entry.user_id}:{entry.group_id},"
                 " which is outside the user's id ranges",
                 hint="give the user more ids in /etc/subuid and /etc/subgid",
             )
-        return InvalidImage(f"{self._what}: {entry.name[:200]} can't be unpacked: {error.strerror}")
+        return InvalidImage(f"{self._what}: {_shown(entry.name)} can't be unpacked: {error.strerror}")
 
     def _parts(self, name: str) -> list[str]:
         parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -106,7 +108,12 @@ class LayerApplier:
             raise InvalidImage(f"{self._what}: the name {name[:200]!r} leads out of the image")
         if any(part.startswith(WHITEOUT) for part in parts[:-1]):
             raise InvalidImage(f"{self._what}: the name {name[:200]!r} has a whiteout as a directory")
+        if len(parts) > MAX_DEPTH:
+            raise self._too_deep(name)
         return parts
+
+    def _too_deep(self, name: str) -> InvalidImage:
+        return InvalidImage(f"{self._what}: {_shown(name[:80])} is nested deeper than {MAX_DEPTH} directories")
 
     def _root_entry(self, entry: TarEntry) -> None:
         if entry.kind is not EntryKind.DIRECTORY:
@@ -134,6 +141,9 @@ class LayerApplier:
                 os.close(above)
             self._forget_parent()
             descriptor = openat2.open_in_root(self._root, path, os.O_RDONLY | os.O_DIRECTORY)
+        if _depth(descriptor) - self._root_depth >= MAX_DEPTH:  # links on the way can make it more than the name's
+            os.close(descriptor)
+            raise self._too_deep(path)
         self._parent = (path, descriptor)
         return descriptor
 
@@ -234,13 +244,13 @@ class LayerApplier:
     def _hard_link(self, parts: list[str], entry: TarEntry) -> None:
         target = self._parts(entry.target)
         if not target:
-            raise InvalidImage(f"{self._what}: {entry.name[:200]} is a hard link to the root")
+            raise InvalidImage(f"{self._what}: {_shown(entry.name)} is a hard link to the root")
         source = -1
         try:
             source = openat2.open_in_root(self._root, "/".join(target[:-1]), os.O_RDONLY | os.O_DIRECTORY)
             found = os.stat(target[-1], dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
-                raise InvalidImage(f"{self._what}: {entry.name[:200]} is a hard link to a directory")
+                raise InvalidImage(f"{self._what}: {_shown(entry.name)} is a hard link to a directory")
             parent = self._open_parent(parts, create=True)
             if (os.fstat(parent).st_ino, parts[-1]) == (os.fstat(source).st_ino, target[-1]):
                 return
@@ -249,7 +259,8 @@ class LayerApplier:
             self._created.add((os.fstat(parent).st_ino, parts[-1]))
         except FileNotFoundError:
             raise InvalidImage(
-                f"{self._what}: {entry.name[:200]} is a hard link to {entry.target[:200]}, which is not in the image"
+                f"{self._what}: {_shown(entry.name)} is a hard link to {_shown(entry.target)},"
+                " which is not in the image"
             ) from None
         finally:
             if source >= 0:
@@ -296,6 +307,15 @@ class LayerApplier:
                     os.utime(descriptor, ns=(nanoseconds, nanoseconds))
                 finally:
                     os.close(descriptor)
+
+
+def _depth(directory: int) -> int:
+    return os.readlink(f"/proc/self/fd/{directory}").count("/")
+
+
+def _shown(name: str) -> str:
+    """A name for a message of one line."""
+    return name[:200] if name.isprintable() else repr(name[:200])
 
 
 def _wanted_xattr(name: str, ownership: Ownership) -> bool:

@@ -246,6 +246,29 @@ def remove_tree(path: str) -> None:
         with contextlib.suppress(OSError):
             os.unlink(path)
         return
-    shutil.rmtree(path, onerror=open_up)
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+    try:
+        shutil.rmtree(path, onerror=open_up)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:
+        _remove_flat(path)
+
+
+def _remove_flat(path: str) -> None:
+    """A tree nested too deeply for recursion (a guest can make one): each directory is moved to the top first."""
+    prefix = f"{path}/.{os.urandom(8).hex()}"
+    waiting = [path]
+    for number, directory in enumerate(waiting):  # grows as it goes
+        with contextlib.suppress(OSError):
+            os.chmod(directory, 0o700)
+            for entry in list(os.scandir(directory)):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)
+                    continue
+                os.chmod(entry.path, 0o700)  # `..` changes, which needs the permission to write
+                moved = entry.path if directory == path else f"{prefix}-{number}-{len(waiting)}"
+                os.rename(entry.path, moved)
+                waiting.append(moved)
+    for directory in reversed(waiting):
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
