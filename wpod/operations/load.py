@@ -71,7 +71,7 @@ def _adopted(store: Store, found: list[ArchivedImage], progress: Progress) -> li
         config = item.image.config_descriptor.digest
         for digest, member in item.parts.items():
             if digest not in moved:
-                store.blobs.adopt(member.path, digest)
+                store.blobs.replace(member.path, digest)
                 kind = "config" if digest == config else "blob"
                 progress(TransferEvent(Phase.DONE, digest, kind, member.size_bytes, member.size_bytes))
                 moved.add(digest)

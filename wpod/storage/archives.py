@@ -3,7 +3,7 @@
 Theory of operation. An archive is a stream whose index may come last, so every member that could be a part
 of an image is written to a staging directory as it comes, hashed on the way, and known by its name
 afterwards. From a directory only what the index names is copied. Staged files that turn out to be blobs are
-moved into the store by their digest (`BlobStore.adopt`), the rest goes with the staging directory. Nothing in
+moved into the store by their digest (`BlobStore.replace`), the rest goes with the staging directory. Nothing in
 an archive is followed: a blob is a regular file; docker archives may name a layer by one symbolic link to
 another member, compared as text. Limits: `MAX_MEMBERS`, `MAX_IMAGES`, and those of `streams` and `documents`.
 """

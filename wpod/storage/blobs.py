@@ -145,7 +145,7 @@ class BlobStore:
             for chunk in chunks:
                 writer.write(chunk)
 
-    def adopt(self, path: str, digest: str) -> None:
+    def replace(self, path: str, digest: str) -> None:
         """Move a file of the store's own file system into place. The caller made it and computed the digest.
 
         It replaces what is there: a damaged blob is mended so. Raises StoreError.
