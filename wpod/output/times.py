@@ -12,6 +12,8 @@ from wpod.errors import UsageError
 
 NEVER = "0001-01-01T00:00:00Z"
 _BILLION = 1_000_000_000
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # of the years 1 and 9999: four digits
+_MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAY_SECONDS = 86_400
 _UNITS = {"ns": 1, "us": 1000, "µs": 1000, "ms": 1_000_000, "s": _BILLION, "m": 60 * _BILLION, "h": 3600 * _BILLION}
 
@@ -53,10 +55,19 @@ def parse_moment(text: str, now_nanoseconds: int | None = None) -> int:
     Raises UsageError.
     """
     now = time.time_ns() if now_nanoseconds is None else now_nanoseconds
+    moment = _moment(text, now)
+    if not _FIRST_SECOND <= moment // _BILLION <= _LAST_SECOND:
+        raise _bad(text)
+    return moment
+
+
+def _moment(text: str, now: int) -> int:
     whole, _, fraction = text.removeprefix("-").partition(".")
     if whole.isascii() and whole.isdigit() and (not fraction or (fraction.isascii() and fraction.isdigit())):
-        seconds = int(whole) * _BILLION + int(fraction[:9].ljust(9, "0") or 0)
-        return -seconds if text.startswith("-") else seconds
+        if len(whole) > len(str(_LAST_SECOND)):
+            raise _bad(text)
+        moment = int(whole) * _BILLION + int(fraction[:9].ljust(9, "0") or 0)
+        return -moment if text.startswith("-") else moment
     if len(text) >= 10 and text[4:5] == "-":
         return _absolute(text)
     return now - _duration(text)
@@ -118,9 +129,9 @@ def _absolute(text: str) -> int:
     if len(parts) != 3 or not _digits(parts, (4, 2, 2)) or text[10:11] not in ("", "T", "t", " "):
         raise _bad(text)
     year, month, day = (int(part) for part in parts)
-    if not (1 <= month <= 12 and 1 <= day <= 31 and year >= 1):
+    if not (1 <= month <= 12 and 1 <= day <= _days_in(year, month) and year >= 1):
         raise _bad(text)
-    hour, minute, second, nanoseconds, offset = _parse_clock(clock, text) if clock else (0, 0, 0, 0, None)
+    hour, minute, second, nanoseconds, offset = _parse_clock(clock, text) if len(text) > 10 else (0, 0, 0, 0, None)
     if offset is None:
         try:
             seconds = int(time.mktime((year, month, day, hour, minute, second, 0, 0, -1)))
@@ -137,15 +148,15 @@ def _parse_clock(clock: str, text: str) -> tuple[int, int, int, int, int | None]
         clock, offset = clock[:-1], 0
     elif len(clock) > 6 and clock[-6] in "+-" and clock[-3] == ":":
         sign, zone = clock[-6], clock[-5:].split(":")
-        if not _digits(zone, (2, 2)):
+        if not _digits(zone, (2, 2)) or int(zone[0]) > 23 or int(zone[1]) > 59:
             raise _bad(text)
         offset = (int(zone[0]) * 3600 + int(zone[1]) * 60) * (-1 if sign == "-" else 1)
         clock = clock[:-6]
-    clock, _, fraction = clock.partition(".")
+    clock, dot, fraction = clock.partition(".")
     parts = clock.split(":")
     if len(parts) == 2:
         parts.append("00")
-    if not _digits(parts, (2, 2, 2)) or (fraction and not (fraction.isascii() and fraction.isdigit())):
+    if not _digits(parts, (2, 2, 2)) or (dot and not (fraction.isascii() and fraction.isdigit())):
         raise _bad(text)
     hour, minute, second = (int(part) for part in parts)
     if hour > 23 or minute > 59 or second > 60:
@@ -157,6 +168,11 @@ def _digits(parts: list[str], lengths: tuple[int, ...]) -> bool:
     return len(parts) == len(lengths) and all(
         part.isascii() and part.isdigit() and len(part) == length for part, length in zip(parts, lengths, strict=True)
     )
+
+
+def _days_in(year: int, month: int) -> int:
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return 29 if month == 2 and leap else _MONTH_DAYS[month - 1]
 
 
 def _days(year: int, month: int, day: int) -> int:
@@ -173,7 +189,7 @@ def _duration(text: str) -> int:
         number = rest[: len(rest) - len(rest.lstrip("0123456789."))]
         rest = rest[len(number) :]
         unit = next((one for one in ("ns", "us", "µs", "ms", "s", "m", "h") if rest.startswith(one)), "")
-        if not unit or not number.replace(".", "", 1).isdigit():
+        if not unit or not number.replace(".", "", 1).isdigit() or len(number) > 40:
             raise _bad(text)
         total += float(number) * _UNITS[unit]
         rest = rest[len(unit) :]
