@@ -68,9 +68,10 @@ def read_inside(root: str, path: str, limit_bytes: int) -> bytes | None:
         return None
     finally:
         os.close(directory)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         return stream.read(limit_bytes)
 
 
