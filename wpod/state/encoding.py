@@ -31,7 +31,10 @@ def to_json(value: object) -> str:
 
 def from_json(text: str, kind: type[T]) -> T:
     """The value of this type. Raises ValueError or TypeError where the text doesn't fit it."""
-    built: T = _build(json.loads(text), kind)
+    try:
+        built: T = _build(json.loads(text), kind)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     return built
 
 
@@ -70,7 +73,9 @@ def _build(value: Any, kind: Any) -> Any:
             return tuple(_build(item, arguments[0]) for item in value)
         return tuple(_build(item, part) for item, part in zip(value, arguments, strict=True))
     if origin is not None:  # Mapping[str, str]
-        return dict(value)
+        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+            raise TypeError("a map of texts was expected")
+        return value
     if field_names(kind) is not None:
         if not isinstance(value, dict):
             raise TypeError(f"{kind.__name__} is not an object")
@@ -80,6 +85,8 @@ def _build(value: Any, kind: Any) -> Any:
             raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
         return kind(**{name: _build(item, hints[name]) for name, item in value.items()})
     if issubclass(kind, enum.Enum):
+        if not isinstance(value, str) or value not in kind.__members__:
+            raise ValueError(f"no {kind.__name__} is named {value!r:.50}")
         return kind[value]
     if not isinstance(value, kind):
         raise TypeError(f"{kind.__name__} was expected")
