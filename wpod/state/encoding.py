@@ -77,13 +77,7 @@ def _build(value: Any, kind: Any) -> Any:
             raise TypeError("a map of texts was expected")
         return value
     if field_names(kind) is not None:
-        if not isinstance(value, dict):
-            raise TypeError(f"{kind.__name__} is not an object")
-        hints = _field_types(kind)
-        unknown = set(value) - set(hints)
-        if unknown:
-            raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
-        return kind(**{name: _build(item, hints[name]) for name, item in value.items()})
+        return _build_object(value, kind)
     if issubclass(kind, enum.Enum):
         if not isinstance(value, str) or value not in kind.__members__:
             raise ValueError(f"no {kind.__name__} is named {value!r:.50}")
@@ -91,3 +85,13 @@ def _build(value: Any, kind: Any) -> Any:
     if not isinstance(value, kind):
         raise TypeError(f"{kind.__name__} was expected")
     return value
+
+
+def _build_object(value: Any, kind: Any) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"{kind.__name__} is not an object")
+    hints = _field_types(kind)
+    unknown = set(value) - set(hints)
+    if unknown:
+        raise ValueError(f"unknown fields {', '.join(sorted(unknown))}")
+    return kind(**{name: _build(item, hints[name]) for name, item in value.items()})
