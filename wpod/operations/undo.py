@@ -29,14 +29,19 @@ class UndoStack:
         self._steps.clear()
 
     def run(self) -> list[str]:
-        """Undo now; returns what could not be undone, in words."""
-        failures = []
+        """Undo now; returns what could not be undone, in words. An interruption is raised after the last step."""
+        failures: list[str] = []
+        interruption: BaseException | None = None
         while self._steps:
             what, step = self._steps.pop()
             try:
                 step()
-            except (WpodError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - nobody else will undo the rest
                 failures.append(f"{what}: {error}")
+            except BaseException as error:  # noqa: BLE001
+                interruption = error
+        if interruption is not None:
+            raise interruption
         return failures
 
     def __enter__(self) -> UndoStack:
