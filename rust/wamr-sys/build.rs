@@ -9,7 +9,7 @@ const SOURCE_CRATE: &str = "wamrx-sys-0.3.0";
 const SIMDE_DIRECTORY: &str = "/usr/include";
 
 fn main() {
-    for file in ["CMakeLists.txt", "platform.cmake", "platform.c"] {
+    for file in ["CMakeLists.txt", "platform.cmake", "platform.c", "globals.c"] {
         println!("cargo::rerun-if-changed=c/{file}");
     }
     println!("cargo::rerun-if-changed=build.rs");

@@ -239,6 +239,9 @@ extern "C" {
     pub fn wasm_runtime_set_custom_data(module_inst: wasm_module_inst_t, custom_data: *mut c_void);
     pub fn wasm_runtime_get_custom_data(module_inst: wasm_module_inst_t) -> *mut c_void;
 
+    /// Of wpod's own `c/globals.c`.
+    pub fn wpod_first_global(module_inst: wasm_module_inst_t, value: *mut u32) -> bool;
+
     pub fn wasm_runtime_get_default_memory(module_inst: wasm_module_inst_t) -> wasm_memory_inst_t;
     pub fn wasm_memory_get_cur_page_count(memory_inst: wasm_memory_inst_t) -> u64;
     pub fn wasm_memory_get_max_page_count(memory_inst: wasm_memory_inst_t) -> u64;

@@ -10,8 +10,8 @@ use crate::host::{memory_of, StoredContext};
 use crate::memory::GuestMemory;
 use crate::module::{text_of, Module};
 use crate::names;
-use crate::trap::Trap;
-use crate::types::ValueType;
+use crate::trap::{Trap, TrapKind};
+use crate::types::{ExternType, ValueType};
 
 /// Sizes of an instance.
 #[derive(Clone, Copy, Debug)]
@@ -232,7 +232,30 @@ impl Instance {
                 std::ffi::CStr::from_ptr(exception).to_string_lossy().into_owned()
             }
         };
-        Trap::from_exception(&text, self.trapped_function())
+        let trap = Trap::from_exception(&text, self.trapped_function());
+        if trap.kind == TrapKind::OutOfBoundsMemory && self.stack_is_exhausted() {
+            return trap.as_stack_overflow();
+        }
+        trap
+    }
+
+    /// Whether the guest's own stack, which lies in its linear memory, has been run off at its lower end: the stack
+    /// pointer then is below all data, or has wrapped around beyond its upper end. What traps first is the access.
+    fn stack_is_exhausted(&self) -> bool {
+        /// Linkers place nothing below, so that null pointers point at nothing.
+        const FIRST_DATA: u32 = 1024;
+        let Some(top) = names::stack_top(self.module.wasm_bytes()) else {
+            return false;
+        };
+        // An imported global would be the first one.
+        let is_global = |import: &crate::Import| matches!(import.kind, ExternType::Global { .. });
+        if self.module.imports().iter().any(is_global) {
+            return false;
+        }
+        let mut pointer = 0;
+        // SAFETY: a live instance; the value is written where the engine has one.
+        let known = unsafe { sys::wpod_first_global(self.handle, &mut pointer) };
+        known && (pointer > top || pointer < FIRST_DATA)
     }
 
     /// The innermost function of the call stack that the engine saved at the trap: `#00: 0x0036 - $f1`, or the

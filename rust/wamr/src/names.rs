@@ -67,6 +67,30 @@ pub fn function_name(module: &[u8], index: u32) -> Option<String> {
     None
 }
 
+/// The initial value of a module's first global where that is what compilers of C, C++ and Rust make of the stack
+/// pointer: a mutable i32 that begins with a constant, the stack's upper end. Imports are the caller's to look at: the
+/// engine overwrites their names' lengths in a loaded module.
+pub fn stack_top(module: &[u8]) -> Option<u32> {
+    const GLOBALS: u8 = 6;
+    const I32: u8 = 0x7f;
+    const MUTABLE: u8 = 1;
+    const I32_CONST: u8 = 0x41;
+    let mut sections = Reader(module.get(8..)?);
+    while let Some(id) = sections.byte() {
+        let mut body = Reader(sections.sized()?);
+        if id != GLOBALS {
+            continue;
+        }
+        body.u32()?;
+        if body.byte()? != I32 || body.byte()? != MUTABLE || body.byte()? != I32_CONST {
+            return None;
+        }
+        // A stack's end is a small positive number: the signed and the unsigned form are the same.
+        return body.u32();
+    }
+    None
+}
+
 fn find(mut names: Reader<'_>, index: u32) -> Option<String> {
     for _ in 0..names.u32()? {
         let found = names.u32()?;
@@ -93,6 +117,15 @@ mod tests {
         assert_eq!(function_name(&module(), 0).as_deref(), Some("foo"));
         assert_eq!(function_name(&module(), 1).as_deref(), Some("bar"));
         assert_eq!(function_name(&module(), 2), None);
+    }
+
+    #[test]
+    fn the_stack_pointer_is_the_first_global() {
+        let top = |text: &str| stack_top(&wat::parse_str(text).expect("the test's own text"));
+        assert_eq!(top("(module (global (mut i32) (i32.const 66560)))"), Some(66560));
+        assert_eq!(top("(module (global i32 (i32.const 66560)))"), None);
+        assert_eq!(top("(module (global (mut i64) (i64.const 1)))"), None);
+        assert_eq!(top("(module)"), None);
     }
 
     #[test]

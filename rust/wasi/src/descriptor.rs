@@ -59,7 +59,14 @@ pub(crate) struct Descriptor {
 
 impl Descriptor {
     pub fn preopen(directory: Directory, name: Vec<u8>) -> Descriptor {
-        let taken = if directory.is_writable() {
+        // Each call looks at the place that its path means; rights are taken away where that would always refuse:
+        // on the directory itself, and through it where nothing that it leads to may be changed.
+        let own = if directory.is_writable() {
+            0
+        } else {
+            rights::WRITING & !rights::WRITING_BY_PATH
+        };
+        let through = if directory.leads_to_writable() {
             0
         } else {
             rights::WRITING
@@ -69,8 +76,8 @@ impl Descriptor {
                 directory,
                 preopen_name: Some(name),
             },
-            rights: rights::DIRECTORY & !taken,
-            inheriting: (rights::DIRECTORY | rights::FILE) & !taken,
+            rights: rights::DIRECTORY & !(own | through),
+            inheriting: (rights::DIRECTORY | rights::FILE) & !through,
         }
     }
 

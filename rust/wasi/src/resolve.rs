@@ -165,8 +165,17 @@ impl Directory {
         }
     }
 
+    /// Whether the directory itself may be changed: it may lie in a mount with another access than its root's.
     pub fn is_writable(&self) -> bool {
-        self.access == Access::ReadWrite
+        self.target(b".")
+            .is_ok_and(|target| target.access == Access::ReadWrite)
+    }
+
+    /// Whether a path through it may lead to a place that may be changed.
+    pub fn leads_to_writable(&self) -> bool {
+        let mounts = self.root.as_ref().map_or(&[][..], |root| &root.mounts);
+        let writable = |mount: &Mount| mount.directory.access == Access::ReadWrite;
+        self.access == Access::ReadWrite || mounts.iter().any(writable)
     }
 
     /// Opens the directory itself, for listing and status.
