@@ -58,6 +58,7 @@ def look(store: Store, request: RunRequest, image: Image, container_id: str) -> 
     module = None
     if guest.kind is Kind.WASM:
         module = _module(request, guest, (*entrypoint, *command)[0])
+    _check_working_directory(request, guest, mounts)
     size = TreeSize(guest.tree.size_bytes, guest.tree.entries)
     backend = for_kind(guest.kind)
     root_kind = backend.root_kind(size, request.storage.read_only)
@@ -119,8 +120,28 @@ def _module(request: RunRequest, guest: _Guest, name: str) -> ModulePlan:
         raise ProgramNotFound(f"module {name!r} not found in the image")
     if not program.head:
         raise CannotInvoke(f"module {name!r} is empty")
+    if not program.head.startswith(choose.WASM_MAGIC):
+        raise CannotInvoke(f"{name!r} is not a WebAssembly module", hint="--kind=native runs it as a program")
     memo = os.path.dirname(guest.tree.path) if program.in_image else None
     return ModulePlan(program.path, digests.module_digest(program.path, memo), request.engine.aot)
+
+
+def _check_working_directory(request: RunRequest, guest: _Guest, mounts: tuple[MountPlan, ...]) -> None:
+    """The user's must be there, as podman has it (126); one that the image names is made where it is missing."""
+    wanted = request.process.working_directory
+    path = absolute_directory(wanted)
+    given_by_kernel = guest.kind is Kind.NATIVE and path.split("/")[1] in ("proc", "sys", "dev")
+    if not wanted or given_by_kernel or any(mount.target == path for mount in mounts):
+        return
+    root, inner, _ = _where(guest.tree.path, path, mounts)
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.close(open_inside(directory, inner, os.O_PATH | os.O_DIRECTORY))
+    except OSError as error:
+        reason = "is not a directory" if isinstance(error, NotADirectoryError) else "does not exist in the container"
+        raise CannotInvoke(f"workdir {wanted!r} {reason}") from None
+    finally:
+        os.close(directory)
 
 
 def _find_program(tree: str, candidates: tuple[str, ...], mounts: tuple[MountPlan, ...]) -> Program | None:
@@ -135,8 +156,8 @@ def _find_program(tree: str, candidates: tuple[str, ...], mounts: tuple[MountPla
 def _where(tree: str, candidate: str, mounts: tuple[MountPlan, ...]) -> tuple[str, str, bool]:
     """The directory and the path below it that this path of the guest means: a mount's source or the tree."""
     for mount in sorted(mounts, key=lambda one: -len(one.target)):
-        if mount.kind == "tmpfs":
-            continue
+        if mount.kind == "tmpfs" or (mount.volume and not os.path.isdir(mount.source)):
+            continue  # a volume that isn't there yet is filled with what the image has
         if not mount.directory and candidate == mount.target:
             return os.path.dirname(mount.source), os.path.basename(mount.source), False
         if mount.directory and candidate.startswith(mount.target + "/"):

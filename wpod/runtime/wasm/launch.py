@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from wpod import paths
@@ -9,6 +10,7 @@ from wpod.errors import CannotEnforce, CannotInvoke, WpodError
 from wpod.formats import launch_plan
 from wpod.formats.launch_plan import Pair
 from wpod.kernel import overlay, pidfd
+from wpod.model import ids
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, Observation, RootKind
 from wpod.model.request import AotPolicy
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
@@ -43,6 +45,11 @@ class WasmBackend:
                 "a wasm container has no capabilities: --privileged and --cap-add have no meaning for it",
                 hint="leave the flag out",
             )
+        if _asks_for_hostname(launch) and plan.root.kind is RootKind.READ_ONLY:
+            raise CannotEnforce(
+                "--hostname is told to a wasm guest by /etc/hostname, which --read-only forbids to write",
+                hint="leave one of them out",
+            )
         if plan.limits.memory_bytes and plan.limits.memory_bytes < _LEAST_MEMORY_BYTES:
             raise CannotEnforce(f"--memory must be at least {_LEAST_MEMORY_BYTES} bytes for a wasm container")
         if _needs_own_cgroup(plan):
@@ -51,7 +58,10 @@ class WasmBackend:
             cgroup.check(plan.limits)
 
     def prepare(self, launch: Launch) -> None:
-        """Nothing: the runner makes what it needs in its own mount namespace."""
+        """/etc/hostname where --hostname was given: a wasm guest has no other way to ask for it."""
+        if _asks_for_hostname(launch):
+            root = launch.paths.rootfs if launch.record.plan.root.kind is RootKind.COPY else launch.paths.upper
+            _write_hostname(root, launch.record.plan.hostname)
 
     def command(self, launch: Launch) -> Command:
         plan = launch.record.plan
@@ -92,6 +102,31 @@ class WasmBackend:
             from wpod.kernel import cgroup
 
             cgroup.remove(launch.record.container_id)
+
+
+def _asks_for_hostname(launch: Launch) -> bool:
+    return launch.record.plan.hostname != ids.short(launch.record.container_id)
+
+
+def _write_hostname(root: str, hostname: str) -> None:
+    """A new file in the container's own tree, never through a link of the image."""
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    etc = -1
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir("etc", 0o755, dir_fd=directory)
+        etc = os.open("etc", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("hostname", dir_fd=etc)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open("hostname", flags, 0o644, dir_fd=etc), "w") as file:
+            file.write(f"{hostname}\n")
+    except OSError as error:
+        raise CannotEnforce(f"--hostname: /etc/hostname can't be written: {error.strerror}") from None
+    finally:
+        os.close(directory)
+        if etc >= 0:
+            os.close(etc)
 
 
 def _needs_own_cgroup(plan: ContainerPlan) -> bool:
