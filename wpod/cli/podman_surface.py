@@ -331,4 +331,5 @@ def has_command(command: str) -> bool:
 
 
 def _flags(command: str) -> list[str]:
-    return FLAGS.get(SAME.get(command, command), "").split() + FLAGS[""].split()
+    """Those of the command and those before it; --version belongs to `podman` alone, and wpod has it."""
+    return [flag for flag in f"{FLAGS.get(SAME.get(command, command), '')} {FLAGS['']}".split() if flag != "v/version"]

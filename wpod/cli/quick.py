@@ -152,13 +152,13 @@ class _Reader:
 
 
 def _global_option(word: str, rest: list[str], given: Given, words: str) -> None:
-    if word in ("--help", "-h"):
+    name, equals, text = word[2:].partition("=") if word.startswith("--") else ("", "", "")
+    if name == "help" or word[:2] == "-h":
         raise HelpWanted(words)
-    if word in ("--version", "-v") and not words:
+    if (name == "version" or word[:2] == "-v") and not words:
         raise VersionWanted
     if not word.startswith("--"):
         raise accept.unknown_short(word[1], word, None, words)
-    name, equals, text = word[2:].partition("=")
     option = next((known for known in verbs.GLOBALS if known.key == name), None)
     if option is None:
         raise accept.unknown_long(name, None, words)

@@ -116,6 +116,18 @@ class _Parser(_OptionParser):
             else:
                 self._long_opt[f"--{name}"] = made
 
+    def _process_args_for_options(self, state: _ParsingState) -> None:
+        """Before the command only options may stand: -- ends the line there, and help is given at once."""
+        while self._verb is None and state.rargs:
+            if state.rargs[0] == "--":
+                raise accept.missing_command(self._words)
+            if state.rargs[0] == "-" or not state.rargs[0].startswith("-"):
+                return
+            self._process_opts(state.rargs.pop(0), state)
+            if state.opts.get("help"):
+                raise HelpWanted(self._words)
+        super()._process_args_for_options(state)
+
     def _match_long_opt(self, opt: str, explicit_value: str | None, state: _ParsingState) -> None:
         if not opt.startswith("--"):
             return super()._match_long_opt(opt, explicit_value, state)  # no such one: click goes on with -x
@@ -228,9 +240,7 @@ class _Group(TyperGroup):
         parser.declare(_HELP, _HELP.names)
         if not self.words:
             parser.declare(_VERSION, _VERSION.names)
-        found, rest, _ = parser.parse_args(args)
-        if found.get("help"):
-            raise HelpWanted(self.words)
+        _, rest, _ = parser.parse_args(args)
         if not rest:
             raise accept.missing_command(self.words)
         if rest[0] == "help" and not self.words:
