@@ -6,6 +6,7 @@ from wpod.errors import InUse, NotThere, UsageError
 from wpod.frozen import frozen
 from wpod.model.image import Image
 from wpod.operations.collect import Collected, collect
+from wpod.operations.sweep import sweep
 from wpod.storage.registry import names
 from wpod.storage.store import Store
 
@@ -72,6 +73,7 @@ def _remove_containers(store: Store, image: Image) -> None:
 
 def prune_images(store: Store, *, all_unused: bool) -> tuple[list[str], Collected]:
     """Remove images without a name (`all_unused`: named ones as well) that no container uses; then collect."""
+    sweep(store)  # a dead --rm container uses no image
     removed = []
     for image in store.images.all():
         if _tags(image) and not all_unused:

@@ -11,7 +11,9 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     """`Untagged:` and `Deleted:` lines as podman; 1 for what isn't there, 2 for what is in use."""
     from wpod.operations.collect import collect
     from wpod.operations.remove_image import remove_image
+    from wpod.operations.sweep import sweep
 
+    sweep(session.store)  # a dead --rm container uses no image
     force = options.flag("force")
     ignore = force or options.flag("ignore")
     chosen = [image.image_id for image in session.store.images.all()] if options.flag("all") else list(arguments)
