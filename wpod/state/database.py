@@ -83,20 +83,33 @@ class Database:
         return connection
 
     def _open_read_only(self) -> sqlite3.Connection:
-        # immutable: a reader without write permission can't make the -shm file that WAL needs.
         quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        return sqlite3.connect(f"file:{quoted}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        # A log that a killed writer left holds what was committed last; it is read with that writer's -shm file.
+        # Without one, `immutable`: a reader without write permission can't make the -shm file that WAL needs.
+        mode = "ro" if os.path.exists(f"{self.path}-wal") else "ro&immutable=1"
+        connection = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None)
+        try:
+            self._version(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
+    def _version(self, connection: sqlite3.Connection) -> int:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         newest = len(migrations.STEPS)
-        if version == newest:
-            return
         if version > newest:
             raise StoreError(
                 f"{self.path} was written by a newer wpod (schema {version}, this one knows {newest})",
                 hint="use that version, or another store with --root",
             )
+        return int(version)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        newest = len(migrations.STEPS)
+        version = self._version(connection)
+        if version == newest:
+            return
         if version == 0:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
