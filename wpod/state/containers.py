@@ -28,7 +28,10 @@ class ContainerTable:
         self._database = database
 
     def insert(self, record: ContainerRecord, volumes: Iterable[str] = ()) -> None:
-        """Record a new container and its use of volumes, in one transaction. Raises NameTaken."""
+        """Record a new container and its use of volumes, in one transaction.
+
+        Raises NameTaken, NotThere for a volume that isn't recorded (any more).
+        """
         row = (
             record.container_id, record.name, record.image_id, record.image_digest, record.image_name,
             record.created_nanoseconds, int(record.remove), to_json(record.plan), to_json(dict(record.labels)),
@@ -42,9 +45,12 @@ class ContainerTable:
                     [(volume, record.container_id) for volume in volumes],
                 )
         except sqlite3.IntegrityError as error:
-            if "container.name" not in str(error):
-                raise StoreError(f"container {record.name} can't be recorded: {error}") from error
-            raise self.name_taken(record.name) from None
+            if "container.name" in str(error):
+                raise self.name_taken(record.name) from None
+            for volume in volumes:
+                if not self._database.rows("SELECT 1 FROM volume WHERE name = ?", (volume,)):
+                    raise NotThere(f"volume {volume} was removed meanwhile", hint="try again") from None
+            raise StoreError(f"container {record.name} can't be recorded: {error}") from error
 
     def name_taken(self, name: str) -> NameTaken:
         """The error that names the container which has this name."""
@@ -61,7 +67,7 @@ class ContainerTable:
 
     def removable(self) -> list[ContainerRecord]:
         """Those recorded with --rm, oldest first."""
-        return self._select("WHERE remove = 1 ORDER BY created_nanoseconds", ())
+        return self._select("WHERE remove = 1 ORDER BY created_nanoseconds, container_id", ())
 
     def ids(self) -> set[str]:
         """All container IDs."""
@@ -69,7 +75,7 @@ class ContainerTable:
 
     def using_image(self, digest: str) -> list[ContainerRecord]:
         """Containers of the image with this manifest digest."""
-        return self._select("WHERE image_digest = ? ORDER BY created_nanoseconds", (digest,))
+        return self._select("WHERE image_digest = ? ORDER BY created_nanoseconds, container_id", (digest,))
 
     def using_volume(self, volume: str) -> list[str]:
         """IDs of the containers that use a named volume, sorted."""

@@ -37,7 +37,10 @@ class Database:
         if self._connection is None and not os.path.lexists(self.path):
             return []
         with self._translated():
-            return self._connect().execute(statement, values).fetchall()
+            try:
+                return self._connect().execute(statement, values).fetchall()
+            except UnicodeEncodeError:
+                return []  # a word of the command line that isn't UTF-8 is the name of nothing
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from wpod.errors import InUse, NameTaken, NotThere
+from wpod.errors import InUse, NameTaken, NotThere, StoreError
 from wpod.model import ids
 from wpod.model.volume import Volume
 from wpod.state.database import Database
@@ -76,7 +76,10 @@ class VolumeTable:
 
     def _volume(self, row: tuple[Any, ...]) -> Volume:
         name, created, anonymous, labels, options = row
-        return Volume(
-            name=name, mountpoint=self.mountpoint(name), created_nanoseconds=created,
-            labels=from_json(labels, dict), options=from_json(options, dict), anonymous=bool(anonymous),
-        )  # fmt: skip
+        try:
+            return Volume(
+                name=name, mountpoint=self.mountpoint(name), created_nanoseconds=created,
+                labels=from_json(labels, dict), options=from_json(options, dict), anonymous=bool(anonymous),
+            )  # fmt: skip
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"the record of volume {name} can't be read: {error}") from error
