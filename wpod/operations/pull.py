@@ -75,9 +75,10 @@ def _same_platform(found: Platform, wanted: Platform) -> bool:
 
 def _pull_any(store: Store, request: PullRequest, present: Image | None, progress: Progress) -> Image:
     rules = policy.load()
+    candidates = rules.candidates(request.name)
     failures: list[WpodError] = []
     with store.lease():
-        for reference in rules.candidates(request.name):
+        for reference in candidates:
             if reference.registry == LOCAL_REGISTRY:
                 failures.append(NotThere(f"{reference.stored}: image not known, and localhost is no registry"))
                 continue

@@ -55,7 +55,7 @@ def start_detached(store: Store, record: ContainerRecord) -> None:
                 _spawn(command, writer)
             finally:
                 os.close(writer)
-            report = read_report(reader)
+            report = read_report(reader, _program(record))
         except BaseException:
             restore()
             backend.release(launch)
@@ -93,20 +93,20 @@ def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], N
         try:
             store.containers.count_start(record.container_id)
             store.database.close()  # SQLite connections don't survive a fork
-            _become_keeper(command, undo_start)
+            _become_keeper(command, undo_start, _program(record))
         except BaseException:
             take_back()
             raise
     return int(ExitCode.FAILED)
 
 
-def _become_keeper(command: Command, undo_start: Callable[[], None]) -> None:
+def _become_keeper(command: Command, undo_start: Callable[[], None], program: str) -> None:
     """Leave a watcher behind and execute the keeper. Returns only by raising; the watcher is gone then."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     watcher = os.fork()
     if watcher == 0:
         os.close(writer)
-        _watch(reader, undo_start)
+        _watch(reader, undo_start, program)
     try:
         os.close(reader)
         plan_descriptor = launch_plan.to_descriptor((*command.pairs, ("ready-fd", str(writer))))
@@ -122,8 +122,12 @@ def _become_keeper(command: Command, undo_start: Callable[[], None]) -> None:
         raise
 
 
-def read_report(reader: int) -> Report:
-    """Read the readiness pipe to its end and close it."""
+def _program(record: ContainerRecord) -> str:
+    return record.plan.arguments[0]
+
+
+def read_report(reader: int, program: str) -> Report:
+    """Read the readiness pipe to its end and close it. An error about the guest's program names it."""
     content = b""
     try:
         while len(content) < _REPORT_LIMIT_BYTES:
@@ -133,7 +137,11 @@ def read_report(reader: int) -> Report:
             content += chunk
     finally:
         os.close(reader)
-    return parse_report(content)
+    report = parse_report(content)
+    error = report.error
+    if isinstance(error, CannotInvoke | ProgramNotFound) and program not in error.message:
+        return Report(type(error)(f"{program!r}: {error.message}", hint=error.hint))
+    return report
 
 
 def parse_report(content: bytes) -> Report:
@@ -200,13 +208,13 @@ def _environment(command: Command) -> dict[str, str]:
     return dict(command.environment)
 
 
-def _watch(reader: int, take_back: Callable[[], None]) -> None:
+def _watch(reader: int, take_back: Callable[[], None], program: str) -> None:
     """The watcher's whole life; never returns. Ctrl-C is for the guest, so it is ignored here."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
     code = 0
     try:
-        report = read_report(reader)
+        report = read_report(reader, program)
         if report.error is not None:
             _complain(report.error)
             code = report.error.code

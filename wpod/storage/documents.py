@@ -8,6 +8,7 @@ else is refused (CVE-2021-41190). docker's schema 1 is refused by name.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ OLD_TYPES = (  # schema 1, refused by name
 MANIFEST_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEX_TYPES = (OCI_INDEX, DOCKER_LIST)
 CONFIG_TYPES = (OCI_CONFIG, DOCKER_CONFIG)
+_PLATFORM_WORD = re.compile(r"[A-Za-z0-9._-]{0,64}")
 TITLE = "org.opencontainers.image.title"
 
 _TAR_LAYERS = {
@@ -156,7 +158,11 @@ def _descriptor(fields: Fields) -> Descriptor:
 
 
 def _platform(fields: Fields) -> Platform:
-    return Platform(fields.text("os"), fields.text("architecture"), fields.text("variant"))
+    words = [fields.text(key) for key in ("os", "architecture", "variant")]
+    for word in words:
+        if not _PLATFORM_WORD.fullmatch(word):
+            raise InvalidImage(f"{fields.what}: {word!r:.80} is not part of a platform's name")
+    return Platform(*words)
 
 
 def manifest_document(manifest: Manifest) -> bytes:

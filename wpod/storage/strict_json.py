@@ -34,8 +34,17 @@ def parse(data: bytes, what: str) -> Any:
             raise InvalidImage(f"{what} holds a number beyond 64 bits")
         return value
 
+    def fraction(text: str) -> float:
+        value = float(text)
+        if abs(value) > _MAX_INTEGER:
+            raise InvalidImage(f"{what} holds a number beyond 64 bits")
+        return value
+
     try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant, parse_int=number)
+        document = json.loads(
+            data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant, parse_int=number,
+            parse_float=fraction,
+        )  # fmt: skip
     except UnicodeDecodeError:
         raise InvalidImage(f"{what} is not UTF-8") from None
     except RecursionError:

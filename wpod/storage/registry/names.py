@@ -68,9 +68,9 @@ def parse(text: str) -> Reference:
     name, at, digest = rest.partition("@")
     if at and not is_digest(digest):
         raise _invalid(text, "the digest must be sha256: and 64 lower-case hex digits")
-    head, _, last = name.rpartition("/")
+    head, slash, last = name.rpartition("/")
     last, colon, tag = last.partition(":")
-    name = f"{head}/{last}" if head else last
+    name = f"{head}{slash}{last}"
     if colon and not _TAG.fullmatch(tag):
         raise _invalid(text, "a tag has 1 to 128 letters, digits, _, . and -")
     registry, repository = _split_registry(name)
