@@ -8,8 +8,13 @@ use std::{env, fs};
 
 /// What decides it, relative to the workspace: the flags of both builds of WAMR, how its output is linked, and
 /// this format. WAMR's own version and checksum are taken from Cargo.lock.
-const INPUTS: [&str; 5] =
-    ["wamr-sys/c/CMakeLists.txt", "aot-compiler/c/CMakeLists.txt", "aot-compiler/c/compile.c", "aot-cache/src/link.rs", "aot-cache/src/header.rs"];
+const INPUTS: [&str; 5] = [
+    "wamr-sys/c/CMakeLists.txt",
+    "aot-compiler/c/CMakeLists.txt",
+    "aot-compiler/c/compile.c",
+    "aot-cache/src/link.rs",
+    "aot-cache/src/header.rs",
+];
 
 fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
@@ -23,7 +28,11 @@ fn main() {
         hasher.update(&bytes);
     }
     hasher.update(locked_sources(&workspace.join("Cargo.lock")));
-    let id: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id: String = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     println!("cargo::rustc-env=WPOD_ENGINE_BUILD={id}");
 }
 
@@ -31,6 +40,11 @@ fn main() {
 fn locked_sources(lock: &Path) -> String {
     println!("cargo::rerun-if-changed={}", lock.display());
     let text = fs::read_to_string(lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
-    let entry = text.split("[[package]]").find(|entry| entry.contains("name = \"wamrx-sys\""));
-    entry.unwrap_or_else(|| panic!("{} does not name wamrx-sys", lock.display())).trim().to_owned()
+    let entry = text
+        .split("[[package]]")
+        .find(|entry| entry.contains("name = \"wamrx-sys\""));
+    entry
+        .unwrap_or_else(|| panic!("{} does not name wamrx-sys", lock.display()))
+        .trim()
+        .to_owned()
 }

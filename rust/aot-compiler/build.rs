@@ -18,7 +18,11 @@ fn main() {
     let build = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("build");
     let llvm = PathBuf::from(env::var("WPOD_LLVM_DIRECTORY").unwrap_or_else(|_| DEFAULT_LLVM.into()));
     let config = llvm.join("lib/cmake/llvm");
-    assert!(config.is_dir(), "{} is missing: install llvm-{LLVM_MAJOR}-dev", config.display());
+    assert!(
+        config.is_dir(),
+        "{} is missing: install llvm-{LLVM_MAJOR}-dev",
+        config.display()
+    );
     let sources = source_directory(&manifest).join("wasm-micro-runtime");
     fs::create_dir_all(&build).expect("create the build directory");
     run(Command::new("cmake")
@@ -30,7 +34,10 @@ fn main() {
         .arg("-DWAMR_BUILD_TARGET=X86_64")
         .arg(format!("-DWAMR_ROOT_DIR={}", sources.display()))
         .arg(format!("-DLLVM_DIR={}", config.display())));
-    run(Command::new("cmake").arg("--build").arg(&build).args(["--parallel", "2"]));
+    run(Command::new("cmake")
+        .arg("--build")
+        .arg(&build)
+        .args(["--parallel", "2"]));
 
     println!("cargo::rustc-link-search=native={}", build.display());
     println!("cargo::rustc-link-search=native={}", llvm.join("lib").display());
@@ -52,13 +59,21 @@ fn source_directory(manifest: &Path) -> PathBuf {
     // One path out of a large document: the quoted string that ends so. No JSON parser is worth it.
     let end = format!("{SOURCE_CRATE}/Cargo.toml\"");
     let Some(position) = text.find(&end) else {
-        panic!("cargo metadata does not name {SOURCE_CRATE}: {}", String::from_utf8_lossy(&output.stderr));
+        panic!(
+            "cargo metadata does not name {SOURCE_CRATE}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     };
-    let start = text[..position].rfind('"').expect("a JSON string has an opening quote") + 1;
+    let start = text[..position]
+        .rfind('"')
+        .expect("a JSON string has an opening quote")
+        + 1;
     PathBuf::from(&text[start..position]).join(SOURCE_CRATE)
 }
 
 fn run(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let status = command
+        .status()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
 }

@@ -84,9 +84,18 @@ pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
         slots_offset: image.slots_offset,
         content_digest: Sha256::digest(&image.content).into(),
     };
-    let directory = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_string_lossy();
+    let directory = path
+        .parent()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?
+        .to_string_lossy();
     let temporary = directory.join(format!(".{name}.{}", process::id()));
     let written = write_whole(&temporary, &header.encode(), &image.content)
         .and_then(|()| fs::rename(&temporary, path))
@@ -99,7 +108,12 @@ pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
 }
 
 fn write_whole(path: &Path, header: &[u8], content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(header)?;
     file.write_all(content)?;
     file.set_permissions(Permissions::from_mode(0o444))?;
@@ -116,10 +130,16 @@ pub fn check_ownership(file: &File) -> Result<u64, FileError> {
         return Err(FileError::Ownership("it is not a regular file".into()));
     }
     if metadata.uid() != 0 && metadata.uid() != own {
-        return Err(FileError::Ownership(format!("it belongs to user {}", metadata.uid())));
+        return Err(FileError::Ownership(format!(
+            "it belongs to user {}",
+            metadata.uid()
+        )));
     }
     if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-        return Err(FileError::Ownership(format!("others may write it (mode {:04o})", metadata.mode() & 0o7777)));
+        return Err(FileError::Ownership(format!(
+            "others may write it (mode {:04o})",
+            metadata.mode() & 0o7777
+        )));
     }
     Ok(metadata.len())
 }
@@ -160,7 +180,11 @@ pub fn verify_full(file: &File, module_digest: &[u8; 32]) -> Result<Header, File
         position += count as u64;
     }
     let digest: [u8; 32] = hasher.finalize().into();
-    if digest == header.content_digest { Ok(header) } else { Err(FileError::ContentDigest) }
+    if digest == header.content_digest {
+        Ok(header)
+    } else {
+        Err(FileError::ContentDigest)
+    }
 }
 
 /// Reads a whole module, at most `limit` bytes of it.

@@ -35,7 +35,9 @@ impl CheckMode {
     }
 
     fn from_number(number: u32) -> Option<Self> {
-        [CheckMode::HardwareMemorySoftwareStack, CheckMode::Software].into_iter().find(|mode| mode.number() == number)
+        [CheckMode::HardwareMemorySoftwareStack, CheckMode::Software]
+            .into_iter()
+            .find(|mode| mode.number() == number)
     }
 }
 
@@ -90,7 +92,9 @@ impl CpuLevel {
     }
 
     fn from_number(number: u32) -> Option<Self> {
-        [CpuLevel::V2, CpuLevel::V3].into_iter().find(|level| level.number() == number)
+        [CpuLevel::V2, CpuLevel::V3]
+            .into_iter()
+            .find(|level| level.number() == number)
     }
 }
 
@@ -147,9 +151,13 @@ impl fmt::Display for HeaderError {
         match self {
             HeaderError::Truncated => f.write_str("it is truncated"),
             HeaderError::NotACacheFile => f.write_str("it is not a file of compiled code"),
-            HeaderError::FormatVersion(version) => write!(f, "its format version is {version}, not {FORMAT_VERSION}"),
+            HeaderError::FormatVersion(version) => {
+                write!(f, "its format version is {version}, not {FORMAT_VERSION}")
+            }
             HeaderError::Damaged => f.write_str("its header is damaged"),
-            HeaderError::EngineVersion(version) => write!(f, "it was compiled for {version}, not {ENGINE_VERSION}"),
+            HeaderError::EngineVersion(version) => {
+                write!(f, "it was compiled for {version}, not {ENGINE_VERSION}")
+            }
             HeaderError::Target(target) => write!(f, "its target {target} is not this machine's"),
             HeaderError::CheckMode(mode) => write!(f, "its check mode {mode} is unknown"),
             HeaderError::CpuLevel(level) => write!(f, "its processor level {level} is unknown"),
@@ -188,7 +196,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let field = self.bytes[self.position..self.position + N].try_into().expect("N bytes");
+        let field = self.bytes[self.position..self.position + N]
+            .try_into()
+            .expect("N bytes");
         self.position += N;
         field
     }
@@ -205,7 +215,10 @@ impl Reader<'_> {
 impl Header {
     /// The header's bytes, with the checksum of itself.
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
-        let mut writer = Writer { bytes: [0; HEADER_BYTES], position: 0 };
+        let mut writer = Writer {
+            bytes: [0; HEADER_BYTES],
+            position: 0,
+        };
         writer.put(MAGIC);
         writer.u32(FORMAT_VERSION);
         writer.u32(TARGET_X86_64);
@@ -240,8 +253,11 @@ impl Header {
     /// Decodes and checks the first bytes of a file. Whether the file belongs to a certain module and engine
     /// is the caller's to ask.
     pub fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
-        let bytes: &[u8; HEADER_BYTES] =
-            bytes.get(..HEADER_BYTES).ok_or(HeaderError::Truncated)?.try_into().expect("512 bytes");
+        let bytes: &[u8; HEADER_BYTES] = bytes
+            .get(..HEADER_BYTES)
+            .ok_or(HeaderError::Truncated)?
+            .try_into()
+            .expect("512 bytes");
         let mut reader = Reader { bytes, position: 0 };
         if &reader.take::<8>() != MAGIC {
             return Err(HeaderError::NotACacheFile);
@@ -259,7 +275,9 @@ impl Header {
             return Err(HeaderError::Target(target));
         }
         let version: [u8; 32] = reader.take();
-        let version = String::from_utf8_lossy(&version).trim_end_matches('\0').to_owned();
+        let version = String::from_utf8_lossy(&version)
+            .trim_end_matches('\0')
+            .to_owned();
         if version != ENGINE_VERSION {
             return Err(HeaderError::EngineVersion(version));
         }
@@ -310,7 +328,11 @@ impl Header {
             && self.text_bytes % PAGE == 0
             && self.slots_offset == self.file_bytes.next_multiple_of(PAGE)
             && self.import_count <= crate::MAX_IMPORTS;
-        if fits { Ok(()) } else { Err(HeaderError::Layout) }
+        if fits {
+            Ok(())
+        } else {
+            Err(HeaderError::Layout)
+        }
     }
 }
 

@@ -11,7 +11,8 @@ mod object;
 
 pub use file::{check_ownership, read_header, read_limited, verify_full, write, CacheKey, FileError};
 pub use header::{
-    engine_build, parse_digest, CheckMode, CpuLevel, Header, HeaderError, ENGINE_VERSION, FORMAT_VERSION, HEADER_BYTES,
+    engine_build, parse_digest, CheckMode, CpuLevel, Header, HeaderError, ENGINE_VERSION, FORMAT_VERSION,
+    HEADER_BYTES,
 };
 pub use link::{link, Image};
 

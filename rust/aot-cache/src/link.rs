@@ -96,7 +96,9 @@ pub fn link(aot_file: &[u8], object_data_offset: usize) -> Result<Image, LinkErr
     }
     let tail = tail_sections(&object);
     let layout = plan(&object, names.len(), imports.len(), tail.len());
-    let mut image = Builder { file: Vec::with_capacity(layout.slots) };
+    let mut image = Builder {
+        file: Vec::with_capacity(layout.slots),
+    };
     image.file.resize(HEADER_BYTES, 0);
     image.file.extend_from_slice(&names);
     image.pad_to(layout.aot_offset, 0);
@@ -136,7 +138,11 @@ fn tail_sections(object: &Object<'_>) -> Vec<u8> {
 fn put_section(to: &mut Vec<u8>, kind: u32, body: &[u8]) {
     to.resize(to.len().next_multiple_of(4), 0);
     to.extend_from_slice(&kind.to_le_bytes());
-    to.extend_from_slice(&u32::try_from(body.len()).expect("read from a 32-bit size").to_le_bytes());
+    to.extend_from_slice(
+        &u32::try_from(body.len())
+            .expect("read from a 32-bit size")
+            .to_le_bytes(),
+    );
     to.extend_from_slice(body);
     to.resize(to.len().next_multiple_of(4), 0);
 }
@@ -146,7 +152,10 @@ fn collect_imports(object: &Object<'_>) -> Result<Vec<String>, LinkError> {
     let mut imports: Vec<String> = Vec::new();
     for relocation in object.relocations.iter().flat_map(|group| &group.relocations) {
         let name = &relocation.symbol;
-        if function_index(name).is_some() || is_text(name) || object.data_sections.iter().any(|d| &d.name == name) {
+        if function_index(name).is_some()
+            || is_text(name)
+            || object.data_sections.iter().any(|d| &d.name == name)
+        {
             continue;
         }
         if name.is_empty() || name.starts_with('.') || name.contains('\0') {
@@ -190,7 +199,15 @@ fn plan(object: &Object<'_>, names_bytes: usize, import_count: usize, tail_bytes
     let stubs = (code + object.code.len()).next_multiple_of(STUB_BYTES);
     let text_end = (stubs + import_count * STUB_BYTES).next_multiple_of(PAGE_BYTES);
     let slots = (text_end + tail_bytes).next_multiple_of(PAGE_BYTES);
-    Layout { aot_offset, text_body, data, code, stubs, text_end, slots }
+    Layout {
+        aot_offset,
+        text_body,
+        data,
+        code,
+        stubs,
+        text_end,
+        slots,
+    }
 }
 
 struct Builder {
@@ -212,8 +229,12 @@ impl Builder {
     /// Everything before the text section's body.
     fn head_sections(&mut self, object: &Object<'_>, layout: &Layout) -> Result<(), LinkError> {
         self.file.extend_from_slice(b"\0aot");
-        self.file.extend_from_slice(&crate::AOT_FILE_VERSION.to_le_bytes());
-        let info = object.sections.first().filter(|first| first.kind == section::TARGET_INFO);
+        self.file
+            .extend_from_slice(&crate::AOT_FILE_VERSION.to_le_bytes());
+        let info = object
+            .sections
+            .first()
+            .filter(|first| first.kind == section::TARGET_INFO);
         let info = info.ok_or(LinkError::Malformed("it does not begin with its target"))?;
         let mut target = info.body.to_vec();
         let file_type = target.get_mut(FILE_TYPE_OFFSET..FILE_TYPE_OFFSET + 2);
@@ -255,9 +276,17 @@ impl Builder {
     }
 }
 
-fn relocate(file: &mut [u8], object: &Object<'_>, imports: &[String], layout: &Layout) -> Result<(), LinkError> {
+fn relocate(
+    file: &mut [u8],
+    object: &Object<'_>,
+    imports: &[String],
+    layout: &Layout,
+) -> Result<(), LinkError> {
     for group in &object.relocations {
-        let name = group.section.strip_prefix(".rela").ok_or_else(|| LinkError::Symbol(group.section.clone()))?;
+        let name = group
+            .section
+            .strip_prefix(".rela")
+            .ok_or_else(|| LinkError::Symbol(group.section.clone()))?;
         let (start, size) = if is_text(name) {
             (layout.code, object.code.len())
         } else {
@@ -274,9 +303,17 @@ fn relocate(file: &mut [u8], object: &Object<'_>, imports: &[String], layout: &L
     Ok(())
 }
 
-fn resolve(symbol: &str, object: &Object<'_>, imports: &[String], layout: &Layout) -> Result<Target, LinkError> {
+fn resolve(
+    symbol: &str,
+    object: &Object<'_>,
+    imports: &[String],
+    layout: &Layout,
+) -> Result<Target, LinkError> {
     if let Some(index) = function_index(symbol) {
-        let offset = object.functions.get(index).filter(|offset| **offset < object.code.len() as u64);
+        let offset = object
+            .functions
+            .get(index)
+            .filter(|offset| **offset < object.code.len() as u64);
         let offset = offset.ok_or_else(|| LinkError::Symbol(symbol.to_owned()))?;
         return Ok(Target::Place(layout.code as u64 + offset));
     }
@@ -287,7 +324,9 @@ fn resolve(symbol: &str, object: &Object<'_>, imports: &[String], layout: &Layou
         return Ok(Target::Place(layout.data[index] as u64));
     }
     let index = imports.binary_search_by(|import| import.as_str().cmp(symbol));
-    index.map(Target::Import).map_err(|_| LinkError::Symbol(symbol.to_owned()))
+    index
+        .map(Target::Import)
+        .map_err(|_| LinkError::Symbol(symbol.to_owned()))
 }
 
 /// Writes one relocation's value into its section, whose first byte lies at `start` in the image.
@@ -305,21 +344,27 @@ fn apply(
     let address = match (relocation.kind, target) {
         (R_X86_64_PC32 | R_X86_64_PLT32 | R_X86_64_PC64, Target::Place(place)) => *place,
         (R_X86_64_PC32 | R_X86_64_PLT32, Target::Import(index)) => stub(*index),
-        (R_X86_64_GOTPCREL | R_X86_64_GOTPCRELX | R_X86_64_REX_GOTPCRELX, Target::Import(index)) => slot(*index),
+        (R_X86_64_GOTPCREL | R_X86_64_GOTPCRELX | R_X86_64_REX_GOTPCRELX, Target::Import(index)) => {
+            slot(*index)
+        }
         (R_X86_64_GOTPCRELX | R_X86_64_REX_GOTPCRELX, Target::Place(place)) => {
-            relax_load(section, offset).ok_or_else(|| LinkError::Relocation(relocation.kind))?;
+            relax_load(section, offset).ok_or(LinkError::Relocation(relocation.kind))?;
             *place
         }
         (kind, _) => return Err(LinkError::Relocation(kind)),
     };
-    let value = address.wrapping_add_signed(relocation.addend).wrapping_sub(start + relocation.offset).cast_signed();
+    let value = address
+        .wrapping_add_signed(relocation.addend)
+        .wrapping_sub(start + relocation.offset) as i64;
     let (bytes, size) = if relocation.kind == R_X86_64_PC64 {
         (value.to_le_bytes(), 8)
     } else {
         let narrow = i32::try_from(value).map_err(|_| out_of_range())?;
         (i64::from(narrow).to_le_bytes(), 4)
     };
-    let field = offset.checked_add(size).and_then(|end| section.get_mut(offset..end));
+    let field = offset
+        .checked_add(size)
+        .and_then(|end| section.get_mut(offset..end));
     field.ok_or_else(out_of_range)?.copy_from_slice(&bytes[..size]);
     Ok(())
 }

@@ -111,15 +111,22 @@ impl<'a> Object<'a> {
         let sections = parse_sections(file)?;
         let find = |kind: u32| {
             let mut found = sections.iter().filter(|section| section.kind == kind);
-            found.next().copied().ok_or(LinkError::Malformed("a section is missing"))
+            found
+                .next()
+                .copied()
+                .ok_or(LinkError::Malformed("a section is missing"))
         };
         let init = find(section::INIT_DATA)?;
         let data_start = if object_data_offset == 0 {
             init.body.len().checked_sub(4)
         } else {
-            object_data_offset.checked_sub(init.offset).filter(|start| *start < init.body.len())
+            object_data_offset
+                .checked_sub(init.offset)
+                .filter(|start| *start < init.body.len())
         };
-        let data_start = data_start.ok_or(LinkError::Malformed("its data sections are not where they should be"))?;
+        let data_start = data_start.ok_or(LinkError::Malformed(
+            "its data sections are not where they should be",
+        ))?;
         Ok(Object {
             init_data: &init.body[..data_start],
             data_sections: parse_data_sections(file, init, init.offset + data_start)?,
@@ -135,13 +142,21 @@ fn parse_sections(file: &[u8]) -> Result<Vec<Section<'_>>, LinkError> {
     if file.len() < 8 || &file[..4] != b"\0aot" {
         return Err(LinkError::Malformed("it is not an AOT file"));
     }
-    let mut cursor = Cursor { file, position: 8, end: file.len() };
+    let mut cursor = Cursor {
+        file,
+        position: 8,
+        end: file.len(),
+    };
     let mut sections = Vec::new();
     while cursor.position < file.len() {
         let kind = cursor.u32()?;
         let size = cursor.u32()?;
         let offset = cursor.position;
-        sections.push(Section { kind, offset, body: cursor.bytes(size as usize)? });
+        sections.push(Section {
+            kind,
+            offset,
+            body: cursor.bytes(size as usize)?,
+        });
     }
     Ok(sections)
 }
@@ -152,22 +167,34 @@ fn parse_data_sections<'a>(
     start: usize,
 ) -> Result<Vec<DataSection<'a>>, LinkError> {
     let end = init.offset + init.body.len();
-    let mut cursor = Cursor { file, position: start, end };
+    let mut cursor = Cursor {
+        file,
+        position: start,
+        end,
+    };
     let count = cursor.u32()?;
     let mut data_sections = Vec::new();
     for _ in 0..count {
         let name = cursor.string()?;
         let size = cursor.u32()?;
-        data_sections.push(DataSection { name, bytes: cursor.bytes(size as usize)? });
+        data_sections.push(DataSection {
+            name,
+            bytes: cursor.bytes(size as usize)?,
+        });
     }
     if cursor.position != end {
-        return Err(LinkError::Malformed("its data sections do not end where they should"));
+        return Err(LinkError::Malformed(
+            "its data sections do not end where they should",
+        ));
     }
     Ok(data_sections)
 }
 
 fn parse_code(text: Section<'_>) -> Result<&[u8], LinkError> {
-    let (size, code) = text.body.split_at_checked(4).ok_or(LinkError::Malformed("it has no code"))?;
+    let (size, code) = text
+        .body
+        .split_at_checked(4)
+        .ok_or(LinkError::Malformed("it has no code"))?;
     if size != [0; 4] {
         // Only processors without 32-bit immediates have literals; x86-64 is the one target here.
         return Err(LinkError::Malformed("it has a literal section"));
@@ -182,13 +209,23 @@ fn parse_functions(file: &[u8], functions: Section<'_>) -> Result<Vec<u64>, Link
         return Err(LinkError::Malformed("its function section has an odd size"));
     }
     let end = functions.offset + functions.body.len();
-    let mut cursor = Cursor { file, position: functions.offset, end };
-    (0..functions.body.len() / ENTRY_BYTES).map(|_| cursor.u64()).collect()
+    let mut cursor = Cursor {
+        file,
+        position: functions.offset,
+        end,
+    };
+    (0..functions.body.len() / ENTRY_BYTES)
+        .map(|_| cursor.u64())
+        .collect()
 }
 
 fn parse_relocations(file: &[u8], relocation: Section<'_>) -> Result<Vec<RelocationGroup>, LinkError> {
     let end = relocation.offset + relocation.body.len();
-    let mut cursor = Cursor { file, position: relocation.offset, end };
+    let mut cursor = Cursor {
+        file,
+        position: relocation.offset,
+        end,
+    };
     let symbol_count = cursor.u32()?;
     let mut symbol_offsets = Vec::new();
     for _ in 0..symbol_count {
@@ -199,11 +236,23 @@ fn parse_relocations(file: &[u8], relocation: Section<'_>) -> Result<Vec<Relocat
     let _ = cursor.bytes(names_bytes)?;
     let mut symbols = Vec::with_capacity(symbol_offsets.len());
     for offset in symbol_offsets {
-        let position = names_start.checked_add(offset).ok_or(LinkError::Malformed("a symbol is out of range"))?;
-        symbols.push(Cursor { file, position, end: names_start + names_bytes }.string()?);
+        let position = names_start
+            .checked_add(offset)
+            .ok_or(LinkError::Malformed("a symbol is out of range"))?;
+        symbols.push(
+            Cursor {
+                file,
+                position,
+                end: names_start + names_bytes,
+            }
+            .string()?,
+        );
     }
     let symbol = |index: u32| {
-        symbols.get(index as usize).cloned().ok_or(LinkError::Malformed("a symbol's number is out of range"))
+        symbols
+            .get(index as usize)
+            .cloned()
+            .ok_or(LinkError::Malformed("a symbol's number is out of range"))
     };
     let mut groups = Vec::new();
     for _ in 0..cursor.u32()? {
@@ -211,9 +260,14 @@ fn parse_relocations(file: &[u8], relocation: Section<'_>) -> Result<Vec<Relocat
         let mut relocations = Vec::new();
         for _ in 0..cursor.u32()? {
             let offset = cursor.u64()?;
-            let addend = cursor.u64()?.cast_signed();
+            let addend = cursor.u64()? as i64;
             let kind = cursor.u32()?;
-            relocations.push(Relocation { offset, addend, kind, symbol: symbol(cursor.u32()?)? });
+            relocations.push(Relocation {
+                offset,
+                addend,
+                kind,
+                symbol: symbol(cursor.u32()?)?,
+            });
         }
         groups.push(RelocationGroup { section, relocations });
     }

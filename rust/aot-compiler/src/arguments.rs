@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-const USAGE: &str = "usage: wpod-aot-compiler --module FILE --digest sha256:HEX --output FILE [--optimization 0-3] \
+const USAGE: &str =
+    "usage: wpod-aot-compiler --module FILE --digest sha256:HEX --output FILE [--optimization 0-3] \
                      [--note FILE] [--lock DESCRIPTOR] [--niced] | --identity";
 
 /// What to do.
@@ -36,7 +37,11 @@ pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Strin
     let (mut optimization, mut note, mut niced) = (None, None, false);
     while let Some(word) = words.next() {
         let name = word.to_str().unwrap_or_default().to_owned();
-        let mut value = || words.next().ok_or_else(|| format!("{name} needs a value; {USAGE}"));
+        let mut value = || {
+            words
+                .next()
+                .ok_or_else(|| format!("{name} needs a value; {USAGE}"))
+        };
         match name.as_str() {
             "--identity" => return Ok(Command::Identity),
             "--niced" => niced = true,
@@ -48,21 +53,33 @@ pub fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Command, Strin
             "--digest" => {
                 let text = value()?;
                 let parsed = text.to_str().and_then(aot_cache::parse_digest);
-                digest = Some(parsed.ok_or_else(|| format!("--digest: {} is not a SHA-256", text.to_string_lossy()))?);
+                digest = Some(
+                    parsed.ok_or_else(|| format!("--digest: {} is not a SHA-256", text.to_string_lossy()))?,
+                );
             }
             "--optimization" => {
                 let text = value()?;
-                let level = text.to_str().and_then(|text| text.parse().ok()).filter(|level| *level <= 3);
+                let level = text
+                    .to_str()
+                    .and_then(|text| text.parse().ok())
+                    .filter(|level| *level <= 3);
                 optimization =
-                    Some(level.ok_or_else(|| format!("--optimization: {} is not 0 to 3", text.to_string_lossy()))?);
+                    Some(level.ok_or_else(|| {
+                        format!("--optimization: {} is not 0 to 3", text.to_string_lossy())
+                    })?);
             }
             _ => return Err(format!("unknown argument {}; {USAGE}", word.to_string_lossy())),
         }
     }
     match (module, digest, output) {
-        (Some(module), Some(digest), Some(output)) => {
-            Ok(Command::Compile(Arguments { module, digest, output, optimization, note, niced }))
-        }
+        (Some(module), Some(digest), Some(output)) => Ok(Command::Compile(Arguments {
+            module,
+            digest,
+            output,
+            optimization,
+            note,
+            niced,
+        })),
         _ => Err(USAGE.to_owned()),
     }
 }

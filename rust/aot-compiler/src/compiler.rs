@@ -46,7 +46,12 @@ pub struct Compiled {
 ///
 /// # Errors
 /// One line saying why the module is invalid or cannot be compiled.
-pub fn compile(mut wasm: Vec<u8>, cpu: &str, optimization_level: u32, scratch: &Path) -> Result<Compiled, String> {
+pub fn compile(
+    mut wasm: Vec<u8>,
+    cpu: &str,
+    optimization_level: u32,
+    scratch: &Path,
+) -> Result<Compiled, String> {
     let cpu = CString::new(cpu).map_err(|error| error.to_string())?;
     let scratch = CString::new(scratch.as_os_str().as_encoded_bytes()).map_err(|error| error.to_string())?;
     let wasm_size = u32::try_from(wasm.len()).map_err(|_| "the module is larger than 4 GiB".to_owned())?;
@@ -56,7 +61,11 @@ pub fn compile(mut wasm: Vec<u8>, cpu: &str, optimization_level: u32, scratch: &
         optimization_level,
         indirect_mode: 0,
     };
-    let mut result = CompileResult { aot_file: ptr::null_mut(), aot_file_size: 0, object_data_offset: 0 };
+    let mut result = CompileResult {
+        aot_file: ptr::null_mut(),
+        aot_file_size: 0,
+        object_data_offset: 0,
+    };
     let mut error: [c_char; ERROR_BYTES] = [0; ERROR_BYTES];
     // SAFETY: `wasm` is a writable buffer of the size given, the strings end with NUL, the structures have the
     // layout of compile.c, and all of them outlive the call.
@@ -73,11 +82,20 @@ pub fn compile(mut wasm: Vec<u8>, cpu: &str, optimization_level: u32, scratch: &
     if !done {
         // SAFETY: the function wrote a NUL-terminated string of at most ERROR_BYTES.
         let message = unsafe { CStr::from_ptr(error.as_ptr()) };
-        return Err(message.to_string_lossy().lines().next().unwrap_or("the compiler failed").to_owned());
+        return Err(message
+            .to_string_lossy()
+            .lines()
+            .next()
+            .unwrap_or("the compiler failed")
+            .to_owned());
     }
     // SAFETY: on success the result is a buffer of that size, owned by the caller and never written again.
-    let aot_file = unsafe { std::slice::from_raw_parts(result.aot_file, result.aot_file_size as usize) }.to_vec();
+    let aot_file =
+        unsafe { std::slice::from_raw_parts(result.aot_file, result.aot_file_size as usize) }.to_vec();
     // SAFETY: the buffer came from wpod_aot_compile and is freed once.
     unsafe { wpod_aot_free(result.aot_file) };
-    Ok(Compiled { aot_file, object_data_offset: result.object_data_offset as usize })
+    Ok(Compiled {
+        aot_file,
+        object_data_offset: result.object_data_offset as usize,
+    })
 }

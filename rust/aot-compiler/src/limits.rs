@@ -22,7 +22,10 @@ pub fn confine(module_bytes: u64, niced: bool) -> io::Result<()> {
     limit(libc::RLIMIT_CORE, 0)?;
     limit(libc::RLIMIT_CPU, CPU_SECONDS)?;
     limit(libc::RLIMIT_FSIZE, FILE_BYTES)?;
-    limit(libc::RLIMIT_AS, BASE_ADDRESS_SPACE_BYTES + module_bytes * ADDRESS_SPACE_PER_MODULE_BYTE)?;
+    limit(
+        libc::RLIMIT_AS,
+        BASE_ADDRESS_SPACE_BYTES + module_bytes * ADDRESS_SPACE_PER_MODULE_BYTE,
+    )?;
     if niced {
         // SAFETY: nice has no memory preconditions. Its result is not needed: staying at the normal priority
         // is no reason not to compile.
@@ -38,13 +41,19 @@ pub fn confine(module_bytes: u64, niced: bool) -> io::Result<()> {
 
 /// Lowers the limit; one that is lower already stays.
 fn limit(resource: libc::__rlimit_resource_t, wanted: u64) -> io::Result<()> {
-    let mut current = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut current = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: `current` is a valid rlimit for the call to fill.
     if unsafe { libc::getrlimit(resource, &mut current) } < 0 {
         return Err(io::Error::last_os_error());
     }
     let value = wanted.min(current.rlim_max);
-    let lowered = libc::rlimit { rlim_cur: value.min(current.rlim_cur), rlim_max: value };
+    let lowered = libc::rlimit {
+        rlim_cur: value.min(current.rlim_cur),
+        rlim_max: value,
+    };
     // SAFETY: `lowered` is a valid rlimit.
     if unsafe { libc::setrlimit(resource, &lowered) } < 0 {
         return Err(io::Error::last_os_error());

@@ -76,7 +76,10 @@ fn main() -> ExitCode {
 }
 
 fn identity() -> String {
-    aot_cache::engine_build().iter().map(|byte| format!("{byte:02x}")).collect()
+    aot_cache::engine_build()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Tells later starts that trying again is useless: build id, a count that no longer matters, reason. What has
@@ -105,7 +108,11 @@ fn compile(arguments: &Arguments) -> Result<(), Failure> {
     // It may not exist: the compiler can fail before it gets there.
     let _ = fs::remove_file(&scratch);
     let compiled = compiled.map_err(|message| {
-        if message.starts_with("invalid module") { Failure::Module(message) } else { Failure::Compile(message) }
+        if message.starts_with("invalid module") {
+            Failure::Module(message)
+        } else {
+            Failure::Compile(message)
+        }
     })?;
     let image = aot_cache::link(&compiled.aot_file, compiled.object_data_offset)
         .map_err(|error| Failure::Compile(error.to_string()))?;
@@ -126,7 +133,10 @@ fn read_module(path: &Path, digest: &[u8; 32]) -> Result<Vec<u8>, Failure> {
     let wasm = aot_cache::read_limited(&mut file, MODULE_LIMIT_BYTES).map_err(unreadable)?;
     let found: [u8; 32] = Sha256::digest(&wasm).into();
     if &found != digest {
-        return Err(Failure::Module(format!("{} is not the module with that digest", path.display())));
+        return Err(Failure::Module(format!(
+            "{} is not the module with that digest",
+            path.display()
+        )));
     }
     Ok(wasm)
 }
@@ -134,7 +144,11 @@ fn read_module(path: &Path, digest: &[u8; 32]) -> Result<Vec<u8>, Failure> {
 /// Big modules get fewer passes: what -O3 gains does not pay for a minute of compiling.
 fn level_for(module_bytes: usize) -> u32 {
     const SMALL: usize = 512 << 10;
-    if module_bytes <= SMALL { 3 } else { 2 }
+    if module_bytes <= SMALL {
+        3
+    } else {
+        2
+    }
 }
 
 fn scratch_path(output: &Path) -> PathBuf {

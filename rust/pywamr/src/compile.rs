@@ -24,11 +24,19 @@ pub fn compile(
         Some(digest) => digest,
         None => {
             let bytes = fs::read(&module_path)?;
-            Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+            Sha256::digest(&bytes)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect()
         }
     };
     let mut command = Command::new(&compiler);
-    command.arg("--module").arg(&module_path).args(["--digest", &digest]).arg("--output").arg(&output);
+    command
+        .arg("--module")
+        .arg(&module_path)
+        .args(["--digest", &digest])
+        .arg("--output")
+        .arg(&output);
     if let Some(level) = optimization {
         command.args(["--optimization", &level.to_string()]);
     }
@@ -38,8 +46,12 @@ pub fn compile(
         return Ok(());
     }
     let text = String::from_utf8_lossy(&finished.stderr);
-    let reason = text.lines().next().map_or("the compiler was killed", |line| line.trim_start_matches("error: "));
+    let reason = text.lines().next().map_or("the compiler was killed", |line| {
+        line.trim_start_matches("error: ")
+    });
     let error = CompileError::new_err(reason.to_owned());
-    error.value(python).setattr("exit_status", finished.status.code())?;
+    error
+        .value(python)
+        .setattr("exit_status", finished.status.code())?;
     Err(error)
 }

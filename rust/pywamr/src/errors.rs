@@ -5,18 +5,48 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use wamr::{CallError, LoadError};
 
-create_exception!(pywamr, WamrError, PyException, "Base of all errors of pywamr. The text is one line.");
-create_exception!(pywamr, InvalidModule, WamrError, "The bytes are not a WebAssembly module, or a broken one.");
-create_exception!(pywamr, UnsupportedFeature, InvalidModule, "The module needs a feature that the engine lacks.");
+create_exception!(
+    pywamr,
+    WamrError,
+    PyException,
+    "Base of all errors of pywamr. The text is one line."
+);
+create_exception!(
+    pywamr,
+    InvalidModule,
+    WamrError,
+    "The bytes are not a WebAssembly module, or a broken one."
+);
+create_exception!(
+    pywamr,
+    UnsupportedFeature,
+    InvalidModule,
+    "The module needs a feature that the engine lacks."
+);
 create_exception!(
     pywamr,
     InstantiationError,
     WamrError,
     "The module cannot be instantiated: an unknown import, too little memory, a trap in its start function."
 );
-create_exception!(pywamr, CallFailed, WamrError, "A function is not exported or takes other arguments.");
-create_exception!(pywamr, Trap, WamrError, "The guest trapped. `kind` names the trap, `function` where it is known.");
-create_exception!(pywamr, CompileError, WamrError, "The AOT compiler failed. `exit_status` is its own.");
+create_exception!(
+    pywamr,
+    CallFailed,
+    WamrError,
+    "A function is not exported or takes other arguments."
+);
+create_exception!(
+    pywamr,
+    Trap,
+    WamrError,
+    "The guest trapped. `kind` names the trap, `function` where it is known."
+);
+create_exception!(
+    pywamr,
+    CompileError,
+    WamrError,
+    "The AOT compiler failed. `exit_status` is its own."
+);
 
 /// Adds the classes to the module.
 pub fn register(python: Python<'_>, module: &Bound<'_, PyModule>) -> PyResult<()> {

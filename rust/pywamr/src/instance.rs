@@ -16,7 +16,9 @@ pub struct Instance {
 
 impl Instance {
     pub fn new(instance: wamr::Instance) -> Self {
-        Instance { instance: Mutex::new(instance) }
+        Instance {
+            instance: Mutex::new(instance),
+        }
     }
 
     /// A trap leaves the instance usable, and so does a panic between calls.
@@ -56,8 +58,10 @@ impl Instance {
             [] => Ok(python.None().into_bound(python)),
             [one] => to_object(python, *one),
             several => {
-                let objects: Vec<_> =
-                    several.iter().map(|value| to_object(python, *value)).collect::<PyResult<_>>()?;
+                let objects: Vec<_> = several
+                    .iter()
+                    .map(|value| to_object(python, *value))
+                    .collect::<PyResult<_>>()?;
                 Ok(PyTuple::new(python, objects)?.into_any())
             }
         }
@@ -73,7 +77,10 @@ impl Instance {
 
     /// Store bytes into the linear memory; nothing is changed where they do not fit.
     fn write(&self, address: u32, data: &[u8]) -> PyResult<()> {
-        self.lock().memory().write(address, data).ok_or_else(out_of_memory)
+        self.lock()
+            .memory()
+            .write(address, data)
+            .ok_or_else(out_of_memory)
     }
 
     /// The present size of the linear memory.
@@ -88,10 +95,14 @@ fn out_of_memory() -> PyErr {
 }
 
 fn parameters_of(instance: &wamr::Instance, name: &str) -> Option<Vec<ValueType>> {
-    instance.module().exports().into_iter().find_map(|export| match export.kind {
-        ExternType::Function(function) if export.name == name => Some(function.parameters),
-        _ => None,
-    })
+    instance
+        .module()
+        .exports()
+        .into_iter()
+        .find_map(|export| match export.kind {
+            ExternType::Function(function) if export.name == name => Some(function.parameters),
+            _ => None,
+        })
 }
 
 /// Integers are taken as signed or unsigned, as long as they fit the type's bits.
@@ -101,12 +112,12 @@ fn to_value(kind: ValueType, object: &Bound<'_, PyAny>) -> PyResult<Value> {
     match kind {
         ValueType::I32 if integer => {
             let wide: i64 = object.extract().map_err(|_| wrong())?;
-            let narrow = i32::try_from(wide).or_else(|_| u32::try_from(wide).map(u32::cast_signed));
+            let narrow = i32::try_from(wide).or_else(|_| u32::try_from(wide).map(|value| value as i32));
             narrow.map(Value::I32).map_err(|_| wrong())
         }
         ValueType::I64 if integer => {
             let wide: i128 = object.extract().map_err(|_| wrong())?;
-            let narrow = i64::try_from(wide).or_else(|_| u64::try_from(wide).map(u64::cast_signed));
+            let narrow = i64::try_from(wide).or_else(|_| u64::try_from(wide).map(|value| value as i64));
             narrow.map(Value::I64).map_err(|_| wrong())
         }
         ValueType::F32 if integer || object.is_instance_of::<PyFloat>() => Ok(Value::F32(object.extract()?)),

@@ -24,7 +24,10 @@ pub struct Import {
 #[pymethods]
 impl Import {
     fn __repr__(&self) -> String {
-        format!("Import({:?}, {:?}, {:?}, {:?})", self.module, self.name, self.kind, self.r#type)
+        format!(
+            "Import({:?}, {:?}, {:?}, {:?})",
+            self.module, self.name, self.kind, self.r#type
+        )
     }
 }
 
@@ -55,8 +58,13 @@ pub struct MemoryLimits {
 #[pymethods]
 impl MemoryLimits {
     fn __repr__(&self) -> String {
-        let maximum = self.maximum_pages.map_or_else(|| "None".to_owned(), |pages| pages.to_string());
-        format!("MemoryLimits(minimum_pages={}, maximum_pages={maximum})", self.minimum_pages)
+        let maximum = self
+            .maximum_pages
+            .map_or_else(|| "None".to_owned(), |pages| pages.to_string());
+        format!(
+            "MemoryLimits(minimum_pages={}, maximum_pages={maximum})",
+            self.minimum_pages
+        )
     }
 }
 
@@ -124,7 +132,12 @@ impl Module {
     /// The limits of the module's memory; None where it has none.
     #[getter]
     fn memory(&self) -> Option<MemoryLimits> {
-        self.scan.memory.map(|(minimum_pages, maximum_pages)| MemoryLimits { minimum_pages, maximum_pages })
+        self.scan
+            .memory
+            .map(|(minimum_pages, maximum_pages)| MemoryLimits {
+                minimum_pages,
+                maximum_pages,
+            })
     }
 
     /// The version of WASI that it imports from: "preview1", "unstable", or None.
@@ -156,7 +169,10 @@ impl Module {
         stack_bytes: u32,
     ) -> PyResult<Instance> {
         self.refuse_unknown_imports()?;
-        let options = InstanceOptions { stack_bytes, max_memory_pages };
+        let options = InstanceOptions {
+            stack_bytes,
+            max_memory_pages,
+        };
         let made = python.detach(|| wamr::Instance::new(&self.module, options));
         made.map(Instance::new).map_err(InstantiationError::new_err)
     }
@@ -172,7 +188,12 @@ impl Module {
         max_memory_pages: Option<u32>,
     ) -> PyResult<RunResult> {
         self.refuse_unknown_imports()?;
-        let guest = Guest { arguments, environment, stdin: stdin.unwrap_or_default(), max_memory_pages };
+        let guest = Guest {
+            arguments,
+            environment,
+            stdin: stdin.unwrap_or_default(),
+            max_memory_pages,
+        };
         run_command(python, &self.module, guest)
     }
 }
@@ -188,7 +209,10 @@ impl Module {
         if unknown.is_empty() {
             return Ok(());
         }
-        Err(InstantiationError::new_err(format!("unknown imports: {}", unknown.join(", "))))
+        Err(InstantiationError::new_err(format!(
+            "unknown imports: {}",
+            unknown.join(", ")
+        )))
     }
 }
 
@@ -204,8 +228,13 @@ fn kind_name(kind: &ExternType) -> &'static str {
 fn type_text(kind: &ExternType) -> String {
     match kind {
         ExternType::Function(function) => {
-            let names = |types: &[wamr::ValueType]| types.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
-            format!("({}) -> ({})", names(&function.parameters), names(&function.results))
+            let names =
+                |types: &[wamr::ValueType]| types.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ");
+            format!(
+                "({}) -> ({})",
+                names(&function.parameters),
+                names(&function.results)
+            )
         }
         ExternType::Table { element, limits } => {
             format!("{} {}..{}", element.name(), limits.minimum, limits.maximum)

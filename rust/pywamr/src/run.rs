@@ -25,7 +25,11 @@ pub struct RunResult {
 #[pymethods]
 impl RunResult {
     fn __repr__(&self) -> String {
-        format!("RunResult(exit_code={}, stdout=<{} bytes>)", self.exit_code, self.stdout.len())
+        format!(
+            "RunResult(exit_code={}, stdout=<{} bytes>)",
+            self.exit_code,
+            self.stdout.len()
+        )
     }
 }
 
@@ -85,12 +89,17 @@ pub fn run_command(python: Python<'_>, module: &wamr::Module, guest: Guest) -> P
         .arguments(guest.arguments.into_iter().map(String::into_bytes))
         .environment(guest.environment.into_iter().map(String::into_bytes))
         .build();
-    let options = InstanceOptions { max_memory_pages: guest.max_memory_pages, ..Default::default() };
+    let options = InstanceOptions {
+        max_memory_pages: guest.max_memory_pages,
+        ..Default::default()
+    };
     let ended = python.detach(|| -> Result<_, String> {
         let mut instance = wamr::Instance::new(module, options)?;
         instance.set_context(Box::new(context));
         let called = instance.call("_start", &[]);
-        let exit = instance.context_mut::<Context>().and_then(|context| context.exit_request());
+        let exit = instance
+            .context_mut::<Context>()
+            .and_then(|context| context.exit_request());
         Ok((called, exit))
     });
     let exit_code = match ended.map_err(InstantiationError::new_err)? {
@@ -98,9 +107,17 @@ pub fn run_command(python: Python<'_>, module: &wamr::Module, guest: Guest) -> P
         (_, Some(ExitRequest::Signal(number))) => 128 + u32::from(number),
         (Ok(_), None) => 0,
         (Err(error @ CallError::Trap(_)), None) => return Err(call_error(python, &error)),
-        (Err(error), None) => return Err(InstantiationError::new_err(format!("not a WASI command: {error}"))),
+        (Err(error), None) => {
+            return Err(InstantiationError::new_err(format!(
+                "not a WASI command: {error}"
+            )))
+        }
     };
-    Ok(RunResult { exit_code, stdout: stdout.take(), stderr: stderr.take() })
+    Ok(RunResult {
+        exit_code,
+        stdout: stdout.take(),
+        stderr: stderr.take(),
+    })
 }
 
 /// A file of the kernel's memory that holds `bytes` and is read from its start.

@@ -31,7 +31,11 @@ pub struct Feature {
 #[pymethods]
 impl Feature {
     fn __repr__(&self) -> String {
-        format!("Feature(name={:?}, supported={})", self.name, if self.supported { "True" } else { "False" })
+        format!(
+            "Feature(name={:?}, supported={})",
+            self.name,
+            if self.supported { "True" } else { "False" }
+        )
     }
 }
 
@@ -107,7 +111,10 @@ fn scan_payload(seen: &mut Scan, payload: Payload<'_>) -> wasmparser::Result<()>
         Payload::GlobalSection(section) => {
             for global in section {
                 let operators = global?.init_expr.get_operators_reader();
-                let count = operators.into_iter().filter(|operator| !matches!(operator, Ok(Operator::End))).count();
+                let count = operators
+                    .into_iter()
+                    .filter(|operator| !matches!(operator, Ok(Operator::End)))
+                    .count();
                 if count > 1 {
                     seen.proposals.insert("extended_const");
                 }
@@ -141,7 +148,10 @@ fn note_memory(seen: &mut Scan, memory: &wasmparser::MemoryType) {
 
 fn scan_body(seen: &mut Scan, body: &FunctionBody<'_>) -> wasmparser::Result<()> {
     let mut operators = body.get_operators_reader()?;
-    let mut visitor = Proposals { seen: &mut seen.proposals, last: "mvp" };
+    let mut visitor = Proposals {
+        seen: &mut seen.proposals,
+        last: "mvp",
+    };
     while !operators.eof() {
         operators.visit_operator(&mut visitor)?;
     }
@@ -191,5 +201,7 @@ impl VisitSimdOperator<'_> for Proposals<'_> {
 #[pyfunction]
 pub fn features(python: Python<'_>, data: &[u8]) -> PyResult<Vec<Feature>> {
     let scanned = python.detach(|| scan(data));
-    Ok(scanned.map_err(|text| InvalidModule::new_err(format!("malformed WebAssembly module: {text}")))?.features())
+    Ok(scanned
+        .map_err(|text| InvalidModule::new_err(format!("malformed WebAssembly module: {text}")))?
+        .features())
 }

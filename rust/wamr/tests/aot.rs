@@ -20,12 +20,19 @@ fn compiler() -> &'static Path {
         let test = std::env::current_exe().expect("this test's program");
         let directory = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "aot-compiler"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        build.arg("--target-dir").arg(directory.parent().expect("the target directory"));
+        build
+            .args(["build", "--quiet", "--package", "aot-compiler"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        build
+            .arg("--target-dir")
+            .arg(directory.parent().expect("the target directory"));
         if directory.ends_with("release") {
             build.arg("--release");
         }
-        assert!(build.status().expect("start cargo").success(), "the compiler builds");
+        assert!(
+            build.status().expect("start cargo").success(),
+            "the compiler builds"
+        );
         directory.join("wpod-aot-compiler")
     })
 }
@@ -50,7 +57,10 @@ impl Drop for Scratch {
 }
 
 fn hex(wasm: &[u8]) -> String {
-    Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(wasm)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn compile(wasm: &[u8], directory: &Path) -> Output {
@@ -71,7 +81,12 @@ fn runtime() -> Runtime {
 }
 
 fn load(file: &File, wasm: &[u8]) -> Result<LoadedCode, CacheRefusal> {
-    cache::load(runtime(), file, &hex(wasm), Some(ModuleBytes::from(wasm.to_vec())))
+    cache::load(
+        runtime(),
+        file,
+        &hex(wasm),
+        Some(ModuleBytes::from(wasm.to_vec())),
+    )
 }
 
 /// Guest code of different tests does not run at once: each of them changes nothing shared, but the engine's
@@ -89,12 +104,19 @@ impl Both {
         let wasm = wat::parse_str(text).expect("valid text");
         let scratch = Scratch::new(name);
         let output = compile(&wasm, &scratch.path);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let file = File::open(scratch.path.join("module.waot")).expect("the cache file");
         let code = load(&file, &wasm).expect("the cache file loads");
         assert_eq!(code.memory, CodeMemory::Shared);
         let interpreted = Module::load(runtime(), ModuleBytes::from(wasm)).expect("the module loads");
-        let options = InstanceOptions { stack_bytes: 1 << 18, ..Default::default() };
+        let options = InstanceOptions {
+            stack_bytes: 1 << 18,
+            ..Default::default()
+        };
         Both {
             compiled: Instance::new(&code.module, options).expect("a compiled instance"),
             interpreted: Instance::new(&interpreted, options).expect("an interpreted instance"),
@@ -103,11 +125,15 @@ impl Both {
 
     /// The result, which must be the same in both.
     fn call(&mut self, name: &str, arguments: &[Value]) -> Result<Vec<Value>, CallError> {
-        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _guard = ONE_AT_A_TIME
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let compiled = self.compiled.call(name, arguments);
         let interpreted = self.interpreted.call(name, arguments);
         match (&compiled, &interpreted) {
-            (Err(CallError::Trap(one)), Err(CallError::Trap(other))) => assert_eq!(one.kind, other.kind, "{name}"),
+            (Err(CallError::Trap(one)), Err(CallError::Trap(other))) => {
+                assert_eq!(one.kind, other.kind, "{name}")
+            }
             _ => assert_eq!(compiled, interpreted, "{name}{arguments:?}"),
         }
         compiled
@@ -141,13 +167,31 @@ const ARITHMETIC: &str = r#"(module
 #[test]
 fn computes_what_the_interpreter_computes() {
     let mut both = Both::of("arithmetic", ARITHMETIC);
-    assert_eq!(both.call("add", &[Value::I32(i32::MAX), Value::I32(1)]), Ok(vec![Value::I32(i32::MIN)]));
-    assert_eq!(both.call("divide", &[Value::I32(-7), Value::I32(2)]), Ok(vec![Value::I32(-3)]));
-    assert_eq!(both.call("sum", &[Value::I64(1000)]), Ok(vec![Value::I64(500_500)]));
-    assert_eq!(both.call("root", &[Value::F64(2.0)]), Ok(vec![Value::F64(2.0_f64.sqrt())]));
-    assert_eq!(both.call("nearest", &[Value::F64(2.5)]), Ok(vec![Value::F64(2.0)]));
+    assert_eq!(
+        both.call("add", &[Value::I32(i32::MAX), Value::I32(1)]),
+        Ok(vec![Value::I32(i32::MIN)])
+    );
+    assert_eq!(
+        both.call("divide", &[Value::I32(-7), Value::I32(2)]),
+        Ok(vec![Value::I32(-3)])
+    );
+    assert_eq!(
+        both.call("sum", &[Value::I64(1000)]),
+        Ok(vec![Value::I64(500_500)])
+    );
+    assert_eq!(
+        both.call("root", &[Value::F64(2.0)]),
+        Ok(vec![Value::F64(2.0_f64.sqrt())])
+    );
+    assert_eq!(
+        both.call("nearest", &[Value::F64(2.5)]),
+        Ok(vec![Value::F64(2.0)])
+    );
     for (index, wanted) in [10, 21, 32, 43, 54, 65, 65].into_iter().enumerate() {
-        assert_eq!(both.call("choose", &[Value::I32(index as i32)]), Ok(vec![Value::I32(wanted)]));
+        assert_eq!(
+            both.call("choose", &[Value::I32(index as i32)]),
+            Ok(vec![Value::I32(wanted)])
+        );
     }
 }
 
@@ -155,11 +199,23 @@ fn computes_what_the_interpreter_computes() {
 fn traps_and_goes_on() {
     let mut both = Both::of("traps", ARITHMETIC);
     assert_eq!(both.trap("boom", &[]), TrapKind::Unreachable);
-    assert_eq!(both.trap("divide", &[Value::I32(1), Value::I32(0)]), TrapKind::DivideByZero);
-    assert_eq!(both.trap("divide", &[Value::I32(i32::MIN), Value::I32(-1)]), TrapKind::IntegerOverflow);
-    assert_eq!(both.trap("truncate", &[Value::F64(f64::NAN)]), TrapKind::InvalidConversion);
+    assert_eq!(
+        both.trap("divide", &[Value::I32(1), Value::I32(0)]),
+        TrapKind::DivideByZero
+    );
+    assert_eq!(
+        both.trap("divide", &[Value::I32(i32::MIN), Value::I32(-1)]),
+        TrapKind::IntegerOverflow
+    );
+    assert_eq!(
+        both.trap("truncate", &[Value::F64(f64::NAN)]),
+        TrapKind::InvalidConversion
+    );
     assert_eq!(both.trap("forever", &[]), TrapKind::StackOverflow);
-    assert_eq!(both.call("add", &[Value::I32(1), Value::I32(1)]), Ok(vec![Value::I32(2)]));
+    assert_eq!(
+        both.call("add", &[Value::I32(1), Value::I32(1)]),
+        Ok(vec![Value::I32(2)])
+    );
 }
 
 const MEMORY: &str = r#"(module
@@ -183,8 +239,16 @@ fn memory_is_guarded_and_grows() {
     assert_eq!(both.call("load", &i32s(&[8])), Ok(i32s(&[hello])));
     assert_eq!(both.call("load", &i32s(&[65532])), Ok(i32s(&[0])));
     for address in [65533, 65536, 1 << 20, i32::MAX, -4, -1] {
-        assert_eq!(both.trap("load", &i32s(&[address])), TrapKind::OutOfBoundsMemory, "load {address}");
-        assert_eq!(both.trap("store", &i32s(&[address, 1])), TrapKind::OutOfBoundsMemory, "store {address}");
+        assert_eq!(
+            both.trap("load", &i32s(&[address])),
+            TrapKind::OutOfBoundsMemory,
+            "load {address}"
+        );
+        assert_eq!(
+            both.trap("store", &i32s(&[address, 1])),
+            TrapKind::OutOfBoundsMemory,
+            "store {address}"
+        );
     }
     assert_eq!(both.trap("far", &i32s(&[-1])), TrapKind::OutOfBoundsMemory);
     assert_eq!(both.call("grow", &i32s(&[2])), Ok(i32s(&[1])));
@@ -192,9 +256,15 @@ fn memory_is_guarded_and_grows() {
     assert_eq!(both.call("size", &[]), Ok(i32s(&[3])));
     assert_eq!(both.call("store", &i32s(&[3 * 65536 - 4, 7])), Ok(vec![]));
     assert_eq!(both.call("load", &i32s(&[3 * 65536 - 4])), Ok(i32s(&[7])));
-    assert_eq!(both.trap("load", &i32s(&[3 * 65536 - 3])), TrapKind::OutOfBoundsMemory);
+    assert_eq!(
+        both.trap("load", &i32s(&[3 * 65536 - 3])),
+        TrapKind::OutOfBoundsMemory
+    );
     assert_eq!(both.call("init", &i32s(&[100, 0, 7])), Ok(vec![]));
-    assert_eq!(both.call("load", &i32s(&[100])), Ok(i32s(&[i32::from_le_bytes(*b"pass")])));
+    assert_eq!(
+        both.call("load", &i32s(&[100])),
+        Ok(i32s(&[i32::from_le_bytes(*b"pass")]))
+    );
     assert_eq!(both.call("copy", &i32s(&[200, 8, 12])), Ok(vec![]));
     assert_eq!(both.call("load", &i32s(&[200])), Ok(i32s(&[hello])));
     assert_eq!(both.call("fill", &i32s(&[300, 1, 4])), Ok(vec![]));
@@ -255,7 +325,11 @@ impl Spoilt {
         let wasm = wat::parse_str(ARITHMETIC).expect("valid text");
         let scratch = Scratch::new(name);
         let output = compile(&wasm, &scratch.path);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let bytes = fs::read(scratch.path.join("module.waot")).expect("the cache file");
         Spoilt { scratch, wasm, bytes }
     }
@@ -269,7 +343,9 @@ impl Spoilt {
 
     fn refusal(&self, bytes: &[u8]) -> String {
         let loaded = load(&self.file(bytes), &self.wasm);
-        loaded.err().map_or_else(|| "loaded".to_owned(), |refusal| refusal.to_string())
+        loaded
+            .err()
+            .map_or_else(|| "loaded".to_owned(), |refusal| refusal.to_string())
     }
 }
 
@@ -277,8 +353,21 @@ impl Spoilt {
 fn damaged_files_are_refused() {
     let spoilt = Spoilt::new("damaged");
     assert_eq!(spoilt.refusal(&spoilt.bytes), "loaded");
-    for length in [0, 1, 7, 511, 512, 4096, spoilt.bytes.len() / 2, spoilt.bytes.len() - 1] {
-        assert_eq!(spoilt.refusal(&spoilt.bytes[..length]), "it is truncated", "{length} bytes");
+    for length in [
+        0,
+        1,
+        7,
+        511,
+        512,
+        4096,
+        spoilt.bytes.len() / 2,
+        spoilt.bytes.len() - 1,
+    ] {
+        assert_eq!(
+            spoilt.refusal(&spoilt.bytes[..length]),
+            "it is truncated",
+            "{length} bytes"
+        );
     }
     let mut longer = spoilt.bytes.clone();
     longer.push(0);
@@ -299,7 +388,10 @@ fn a_flipped_bit_in_the_content_is_found_by_the_full_check() {
         let mut flipped = spoilt.bytes.clone();
         flipped[position] ^= 0x10;
         let checked = aot_cache::verify_full(&spoilt.file(&flipped), &digest);
-        assert_eq!(checked.expect_err("it is damaged").to_string(), "its content is damaged");
+        assert_eq!(
+            checked.expect_err("it is damaged").to_string(),
+            "its content is damaged"
+        );
     }
 }
 
@@ -312,7 +404,8 @@ fn files_that_others_can_write_are_refused() {
         let refusal = load(&file, &spoilt.wasm).err().expect("refused").to_string();
         assert_eq!(refusal, format!("others may write it (mode {mode:04o})"));
     }
-    file.set_permissions(Permissions::from_mode(0o444)).expect("chmod");
+    file.set_permissions(Permissions::from_mode(0o444))
+        .expect("chmod");
     assert!(load(&file, &spoilt.wasm).is_ok());
     let directory = File::open(&spoilt.scratch.path).expect("a directory");
     assert_eq!(
@@ -322,7 +415,10 @@ fn files_that_others_can_write_are_refused() {
     // SAFETY: geteuid has no preconditions.
     if unsafe { libc::geteuid() } == 0 {
         std::os::unix::fs::fchown(&file, Some(12345), None).expect("chown");
-        assert_eq!(load(&file, &spoilt.wasm).err().expect("refused").to_string(), "it belongs to user 12345");
+        assert_eq!(
+            load(&file, &spoilt.wasm).err().expect("refused").to_string(),
+            "it belongs to user 12345"
+        );
     } else {
         println!("not root: a file of another user cannot be made");
     }
@@ -332,7 +428,10 @@ fn files_that_others_can_write_are_refused() {
 fn code_for_another_module_is_refused() {
     let spoilt = Spoilt::new("module");
     let refusal = cache::load(runtime(), &spoilt.file(&spoilt.bytes), &"0".repeat(64), None);
-    assert_eq!(refusal.err().expect("refused").to_string(), "it was compiled from another module");
+    assert_eq!(
+        refusal.err().expect("refused").to_string(),
+        "it was compiled from another module"
+    );
     let refusal = cache::load(runtime(), &spoilt.file(&spoilt.bytes), "sha256:xyz", None);
     assert!(matches!(refusal, Err(CacheRefusal::Digest(_))));
 }
@@ -347,10 +446,18 @@ fn with_header(spoilt: &Spoilt, change: impl FnOnce(&mut aot_cache::Header)) -> 
 #[test]
 fn another_check_mode_engine_or_layout_is_refused() {
     let spoilt = Spoilt::new("key");
-    let software = with_header(&spoilt, |header| header.check_mode = aot_cache::CheckMode::Software);
-    assert_eq!(spoilt.refusal(&software), "its checks (Software) are not this engine's");
+    let software = with_header(&spoilt, |header| {
+        header.check_mode = aot_cache::CheckMode::Software
+    });
+    assert_eq!(
+        spoilt.refusal(&software),
+        "its checks (Software) are not this engine's"
+    );
     let engine = with_header(&spoilt, |header| header.engine_build[0] ^= 1);
-    assert_eq!(spoilt.refusal(&engine), "it was compiled for another build of the engine");
+    assert_eq!(
+        spoilt.refusal(&engine),
+        "it was compiled for another build of the engine"
+    );
     let beyond = with_header(&spoilt, |header| header.text_bytes += 1 << 20);
     assert_eq!(spoilt.refusal(&beyond), "its layout is inconsistent");
     let imports = with_header(&spoilt, |header| header.import_count += 1);
@@ -367,20 +474,32 @@ fn hostile_modules_are_errors_of_one_line() {
         ("component", b"\0asm\x0d\0\x01\0".to_vec()),
         ("truncated", good[..good.len() / 2].to_vec()),
         ("header only, cut", good[..6].to_vec()),
-        ("wrong type", wat::parse_str("(module (func (result i32) unreachable))").map(|mut m| {
-            let last = m.len() - 2;
-            m[last] = 0x0f;
-            m[last - 1] = 0x2f;
-            m
-        }).expect("valid text")),
+        (
+            "wrong type",
+            wat::parse_str("(module (func (result i32) unreachable))")
+                .map(|mut m| {
+                    let last = m.len() - 2;
+                    m[last] = 0x0f;
+                    m[last - 1] = 0x2f;
+                    m
+                })
+                .expect("valid text"),
+        ),
     ];
     for (name, wasm) in cases {
         let scratch = Scratch::new("hostile");
         let output = compile(&wasm, &scratch.path);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{name}: {text}");
-        assert!(text.starts_with("error: ") && text.lines().count() == 1, "{name}: {text}");
-        let left: Vec<_> = fs::read_dir(&scratch.path).expect("list").flatten().map(|e| e.file_name()).collect();
+        assert!(
+            text.starts_with("error: ") && text.lines().count() == 1,
+            "{name}: {text}"
+        );
+        let left: Vec<_> = fs::read_dir(&scratch.path)
+            .expect("list")
+            .flatten()
+            .map(|e| e.file_name())
+            .collect();
         assert_eq!(left, ["module.wasm"], "{name}");
     }
 }
