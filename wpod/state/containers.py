@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
 from wpod.model import ids
@@ -27,7 +27,7 @@ class ContainerTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def insert(self, record: ContainerRecord, volumes: Iterable[str] = ()) -> None:
+    def insert(self, record: ContainerRecord, volumes: Sequence[str] = ()) -> None:
         """Record a new container and its use of volumes, in one transaction.
 
         Raises NameTaken, NotThere for a volume that isn't recorded (any more).

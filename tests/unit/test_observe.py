@@ -1,0 +1,174 @@
+"""What a state file, its lock and the kernel say together (wpod.queries.containers)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import records
+from tests.support.records import container_id, record
+from tests.unit.test_state_file import kept
+from wpod.errors import NotThere
+from wpod.formats import state_file
+from wpod.formats.state_file import Cause, Kind, Phase, StateFile
+from wpod.frozen import replace
+from wpod.kernel import pidfd
+from wpod.model.container import Observation, Status
+from wpod.queries import containers as queries
+from wpod.storage.store import Store, open_store
+
+OWN_TICKS = pidfd.start_ticks(os.getpid())
+assert OWN_TICKS is not None
+HERE, BEFORE = queries.boot_id(), b"\x11" * 16
+LIVING, STRANGER, NOBODY = (os.getpid(), OWN_TICKS), (os.getpid(), OWN_TICKS + 1), (0, 0)
+
+
+def expected(state: StateFile, locked: bool, living: bool) -> tuple[Status, int, Cause, bool]:
+    """docs/formats.md, "State file", written down a second time."""
+    if state.phase is Phase.EXITED:
+        return Status.EXITED, state.status, state.cause, True
+    if state.phase is Phase.CREATED:
+        return Status.CREATED, 0, Cause.NONE, True
+    if locked:
+        return Status.RUNNING, 0, Cause.NONE, True
+    if state.kind is Kind.NATIVE and state.boot_id == HERE and living:
+        return Status.RUNNING, 0, Cause.NONE, False
+    return Status.EXITED, 137, Cause.SIGNAL, True
+
+
+COMBINATIONS = list(itertools.product(Phase, Kind, (True, False), (HERE, BEFORE), (LIVING, STRANGER, NOBODY)))
+
+
+@pytest.mark.parametrize(("phase", "kind", "locked", "boot", "process"), COMBINATIONS)
+def test_every_combination(phase: Phase, kind: Kind, locked: bool, boot: bytes, process: tuple[int, int]) -> None:
+    state = records.state(
+        phase=phase, kind=kind, boot_id=boot, pid=process[0], start_ticks=process[1], status=3, cause=Cause.EXITED
+    )
+    found = queries.interpret(state, locked)
+    assert found.state == state
+    assert (found.status, found.exit_code, found.cause, found.monitored) == expected(state, locked, process == LIVING)
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"), [(Cause.EXITED, 0), (Cause.SIGNAL, 143), (Cause.TRAP, 134), (Cause.OUT_OF_MEMORY, 137)]
+)
+def test_an_exit_is_believed_whatever_else_there_is(cause: Cause, status: int) -> None:
+    """The keeper stores it before it lets go of the lock; it outlives the reboot."""
+    state = records.state(phase=Phase.EXITED, status=status, cause=cause, boot_id=BEFORE)
+    for locked in (True, False):
+        found = queries.interpret(state, locked)
+        assert (found.status, found.exit_code, found.cause) == (Status.EXITED, status, cause)
+
+
+def test_a_native_container_that_lost_its_monitor_runs_until_its_process_ends() -> None:
+    process = subprocess.Popen(["sleep", "infinity"])
+    try:
+        state = records.state(
+            phase=Phase.RUNNING, kind=Kind.NATIVE, boot_id=HERE, pid=process.pid,
+            start_ticks=pidfd.start_ticks(process.pid) or 0,
+        )  # fmt: skip
+        found = queries.interpret(state, False)
+        assert (found.status, found.monitored) == (Status.RUNNING, False)
+        process.kill()
+        descriptor = os.pidfd_open(process.pid)
+        pidfd.wait_end(descriptor, None)
+        os.close(descriptor)
+        # not waited for yet: a zombie is as good as gone
+        assert queries.interpret(state, False).status is Status.EXITED
+    finally:
+        process.kill()
+        process.wait()
+    assert queries.interpret(state, False).status is Status.EXITED
+
+
+# --- with files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = open_store(str(tmp_path / "store"))
+    yield made
+    made.database.close()
+
+
+def put(store: Store, identifier: str, state: StateFile | None, *, remove: bool = False, created: int = 5) -> Path:
+    store.containers.insert(record(identifier, remove=remove, created_nanoseconds=created))
+    own = store.paths.container(container_id(identifier))
+    os.makedirs(own.directory)
+    path = Path(own.state)
+    if state is not None:
+        path.write_bytes(state_file.encode(state))
+    return path
+
+
+def observed(store: Store, identifier: str) -> Observation:
+    return queries.observe(store.paths.container(container_id(identifier)))
+
+
+RUNNING = records.state(phase=Phase.RUNNING, boot_id=HERE)
+
+
+def test_without_a_state_file_it_is_created(store: Store) -> None:
+    put(store, "a", None)
+    assert observed(store, "a") == Observation(Status.CREATED)
+    assert observed(store, "b") == Observation(Status.CREATED)
+
+
+def test_a_damaged_file_names_itself_and_hides_no_other_container(store: Store) -> None:
+    broken = put(store, "a", RUNNING, created=9)
+    broken.write_bytes(b"rubbish")
+    put(store, "b", records.state(phase=Phase.EXITED, status=4), created=1)
+    found = queries.all_containers(store)
+    assert [one.observed.status for one in found] == [Status.UNKNOWN, Status.EXITED]
+    assert str(broken) in found[0].observed.problem
+
+
+def test_a_link_in_its_place_is_not_followed(store: Store, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(state_file.encode(RUNNING))
+    for target in (elsewhere, tmp_path / "nothing"):
+        identifier = "a" if target.exists() else "b"
+        put(store, identifier, None).symlink_to(target)
+        assert observed(store, identifier).status is Status.UNKNOWN
+
+
+def test_a_dead_rm_container_does_not_exist_for_anybody(store: Store) -> None:
+    put(store, "a", RUNNING, remove=True)
+    put(store, "b", records.state(phase=Phase.EXITED), remove=True)
+    put(store, "c", None, remove=True)
+    living = put(store, "d", RUNNING, remove=True)
+    with kept(living):
+        assert {one.record.container_id[0] for one in queries.all_containers(store)} == {"c", "d"}
+        assert queries.find(store, "name-d").observed.status is Status.RUNNING
+    for gone in ("name-a", "b", "name-d"):
+        with pytest.raises(NotThere):
+            queries.find(store, gone)
+    assert queries.find(store, "name-c").observed.status is Status.CREATED
+
+
+def test_the_latest(store: Store) -> None:
+    with pytest.raises(NotThere, match="no containers"):
+        queries.latest(store)
+    put(store, "a", None, created=5)
+    put(store, "b", RUNNING, created=9, remove=True)
+    assert queries.latest(store).record.container_id == container_id("a")
+
+
+def test_listing_writes_nothing(store: Store) -> None:
+    path = put(store, "a", RUNNING)
+    with kept(path):
+        before = (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ctime_ns)
+        assert queries.all_containers(store)[0].observed.status is Status.RUNNING
+        assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ctime_ns) == before
+
+
+def test_the_reading_is_kept_with_the_observation(store: Store) -> None:
+    state = replace(RUNNING, linear_used_bytes=5)
+    path = put(store, "a", state)
+    with kept(path):
+        assert observed(store, "a").state == state
