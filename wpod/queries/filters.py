@@ -52,7 +52,7 @@ def _id(_store: Store, value: str) -> Predicate:
 def _name(_store: Store, value: str) -> Predicate:
     try:
         pattern = re.compile(value)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"invalid filter name={value!r}: {error}") from None
     return lambda container: pattern.search(container.record.name) is not None
 
@@ -65,7 +65,7 @@ def _status(_store: Store, value: str) -> Predicate:
 
 
 def _exited(_store: Store, value: str) -> Predicate:
-    if not value.isdecimal():
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise UsageError(f"invalid filter exited={value!r}: must be an exit status")
     return lambda container: container.observed.status is Status.EXITED and container.observed.exit_code == int(value)
 
@@ -102,9 +102,11 @@ def _no_label(store: Store, value: str) -> Predicate:
 
 
 def _volume(_store: Store, value: str) -> Predicate:
-    return lambda container: any(
-        value in (mount.volume, mount.target, mount.source) for mount in container.record.plan.mounts
-    )
+    def fits(container: Container) -> bool:
+        mounts = container.record.plan.mounts
+        return bool(value) and any(value in (mount.volume, mount.target, mount.source) for mount in mounts)
+
+    return fits
 
 
 def _network(_store: Store, value: str) -> Predicate:
