@@ -125,11 +125,23 @@ def effective_home() -> str:
         ) from None
 
 
+def absolute(path: str) -> str:
+    """os.path.abspath. Raises StoreError for a relative path where the working directory has been removed."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise StoreError(f"{path} is a relative path, and the working directory is gone") from None
+
+
 def data_root() -> str:
     """The default store: /var/lib/wpod as root, $XDG_DATA_HOME/wpod or ~/.local/share/wpod otherwise."""
     override = os.environ.get("WPOD_ROOT", "")
     if override:
-        return os.path.abspath(override)
+        return absolute(override)
+    return _default_store()
+
+
+def _default_store() -> str:
     if os.geteuid() == 0:
         return _SYSTEM_STORE
     base = os.environ.get("XDG_DATA_HOME", "")
@@ -137,21 +149,24 @@ def data_root() -> str:
 
 
 def runtime_root(store_root: str) -> str:
-    """The directory for what a reboot forgets, made where missing; own to each store.
+    """The directory for what a reboot forgets, made where missing; own to each store, however that was named.
 
     /run/wpod as root; $XDG_RUNTIME_DIR/wpod, else /run/user/UID/wpod, else /tmp/wpod-UID otherwise.
     Raises StoreError where it can't be made, belongs to somebody else or can be written by others.
     """
     uid = os.geteuid()
     base = _SYSTEM_RUN if uid == 0 else _user_runtime_base(uid)
-    own = base if store_root == data_root() and "WPOD_ROOT" not in os.environ else _keyed(base, store_root)
-    try:
-        os.makedirs(own, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{own} can't be made: {error.strerror}", hint="set XDG_RUNTIME_DIR to a directory that can be written"
-        ) from None
-    for directory in {base, own}:
+    own = base if store_root == _default_store() else _keyed(base, os.path.realpath(store_root))
+    for directory in dict.fromkeys((base, own)):  # one by one: makedirs' mode is for the last directory alone
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+        except FileExistsError:
+            pass  # something else is there: told below
+        except OSError as error:
+            raise StoreError(
+                f"{directory} can't be made: {error.strerror}",
+                hint="set XDG_RUNTIME_DIR to a directory that can be written",
+            ) from None
         found = os.lstat(directory)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
             raise StoreError(
@@ -176,8 +191,8 @@ def _keyed(base: str, store_root: str) -> str:
 
 
 def store_paths(root: str | None = None) -> StorePaths:
-    """The store named by `root` or the default one."""
-    chosen = os.path.abspath(root) if root else data_root()
+    """The store named by `root` or the default one. Raises StoreError."""
+    chosen = absolute(root) if root else data_root()
     return StorePaths(chosen)
 
 

@@ -94,15 +94,16 @@ def _mappings(ranges: tuple[IdRange, ...]) -> list[dict[str, object]] | None:
 
 def _store(session: Session, facts: Facts) -> tuple[dict[str, object], WpodError | None]:
     """The store's part, and what keeps it from being used."""
-    root = os.path.abspath(session.root) if session.root else paths.data_root()
-    run, counts, images, problem = "", Counter[Status](), 0, None
+    root, run = session.root, ""
+    counts, images, problem = Counter[Status](), 0, None
     try:
+        root = paths.absolute(root) if root else paths.data_root()
         run = session.store.paths.run
         counts = Counter(one.observed.status for one in containers.all_containers(session.store))
         images = len(session.store.images.all())
     except WpodError as error:
         problem = error
-    there = _nearest(root)
+    there = _nearest(root or "/")
     if problem is None and not os.access(there, os.W_OK | os.X_OK):
         problem = WpodError(f"{there} can't be written", hint="name another one with --root or WPOD_ROOT")
     allocated, used = _space(there)
@@ -127,7 +128,7 @@ def _store(session: Session, facts: Facts) -> tuple[dict[str, object], WpodError
 
 def _nearest(path: str) -> str:
     """The path or the nearest directory above that is there: a store is made at its first use."""
-    while not os.path.lexists(path) and path != "/":
+    while not os.path.lexists(path) and path not in ("/", ""):
         path = os.path.dirname(path)
     return path
 
