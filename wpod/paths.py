@@ -148,6 +148,13 @@ def _default_store() -> str:
     return f"{base}/wpod" if base.startswith("/") else f"{effective_home()}/.local/share/wpod"
 
 
+def _real_default_store() -> str:
+    try:
+        return os.path.realpath(_default_store())
+    except StoreError:
+        return ""  # no home: then this store was named
+
+
 def runtime_root(store_root: str) -> str:
     """The directory for what a reboot forgets, made where missing; own to each store, however that was named.
 
@@ -156,7 +163,8 @@ def runtime_root(store_root: str) -> str:
     """
     uid = os.geteuid()
     base = _SYSTEM_RUN if uid == 0 else _user_runtime_base(uid)
-    own = base if store_root == _default_store() else _keyed(base, os.path.realpath(store_root))
+    real = os.path.realpath(store_root)
+    own = base if real == _real_default_store() else _keyed(base, real)
     for directory in dict.fromkeys((base, own)):  # one by one: makedirs' mode is for the last directory alone
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
