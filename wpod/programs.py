@@ -130,6 +130,38 @@ def start_detached(
         os.close(null)
 
 
+def start_orphan(
+    arguments: Sequence[str], *, environment: Mapping[str, str], keep_descriptors: Sequence[int] = ()
+) -> int | None:
+    """As `start_detached`, for a program that is nobody's child; a pidfd, None where it has ended already.
+
+    This process may become a container's by exec, which reaps no children: they would stay as zombies.
+    Raises MissingProgram, WpodError.
+    """
+    program = require(arguments[0])
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    between = os.fork()
+    if between == 0:
+        try:
+            words = [program, *arguments[1:]]
+            pid = start_detached(words, environment=environment, keep_descriptors=keep_descriptors)
+            os.write(writer, str(pid).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        os.waitpid(between, 0)
+        told = os.read(reader, 32)
+    finally:
+        os.close(reader)
+    if not told:
+        raise WpodError(f"{arguments[0]} can't be started")
+    try:
+        return os.pidfd_open(int(told))
+    except ProcessLookupError:
+        return None
+
+
 def become(arguments: Sequence[str], *, environment: Mapping[str, str], keep_descriptors: Sequence[int] = ()) -> None:
     """Replace this process by a program (execve), with its streams and `keep_descriptors`.
 

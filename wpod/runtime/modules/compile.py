@@ -97,7 +97,7 @@ def _compile_locked(
             return CompileOutcome(CompileStatus.FAILED, reason=f"the compiler died {note.attempts} times")
     attempts = note.attempts + 1 if note.engine_build == build else 1
     _write_note(cache_dir, digest, _Note(build, attempts))
-    pid = programs.start_detached(
+    process = programs.start_orphan(
         [
             paths.part(cache.COMPILER),
             "--module", module_path,
@@ -109,10 +109,7 @@ def _compile_locked(
         environment={"PATH": os.environ.get("PATH", "")},
         keep_descriptors=(lock,),
     )  # fmt: skip
-    if not _ends_within(pid, patience_seconds):
-        # From here on it is nobody's haste.
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, _LOWEST_PRIORITY)
+    if process is not None and not _ends_within(process, patience_seconds):
         return CompileOutcome(CompileStatus.RUNNING, reason="the module is being compiled")
     return _outcome(digest, cache_dir)
 
@@ -136,18 +133,30 @@ def _outcome(digest: str, cache_dir: str) -> CompileOutcome:
     return CompileOutcome(CompileStatus.FAILED, reason=reason)
 
 
-def _ends_within(pid: int, seconds: float) -> bool:
-    """Whether the child ends in time. Its status isn't needed: the cache file and the note say it all."""
-    descriptor = os.pidfd_open(pid)
+def _ends_within(process: int, seconds: float) -> bool:
+    """Whether the compiler ends in time; where it doesn't, it goes on at the lowest priority.
+
+    Closes the pidfd. Its status isn't needed: the cache file and the note say it all.
+    """
     try:
         poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        if not poller.poll(seconds * 1000):
-            return False
-        os.waitpid(pid, 0)
-        return True
+        poller.register(process, select.POLLIN)
+        if poller.poll(seconds * 1000):
+            return True
+        with contextlib.suppress(OSError, ValueError):
+            os.setpriority(os.PRIO_PROCESS, _pid_of(process), _LOWEST_PRIORITY)
+        return False
     finally:
-        os.close(descriptor)
+        os.close(process)
+
+
+def _pid_of(pidfd: int) -> int:
+    """The process's number, -1 where it has ended (proc(5), /proc/PID/fdinfo). Raises ValueError."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        number = next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
+    if number <= 0:
+        raise ValueError("the process has ended")
+    return number
 
 
 def _wait_for_other(lock: int, digest: str, cache_dir: str, seconds: float) -> CompileOutcome:
