@@ -48,10 +48,8 @@ class Result:
         return json.loads(self.out)
 
     def explain(self) -> str:
-        return (
-            f"{' '.join(self.arguments)}\nstatus {self.status}\n"
-            f"stdout: {self.stdout[-2000:]!r}\nstderr: {self.stderr[-2000:]!r}"
-        )
+        typed = " ".join(self.arguments).encode(errors="backslashreplace").decode()  # xdist takes no surrogates
+        return f"{typed}\nstatus {self.status}\nstdout: {self.stdout[-2000:]!r}\nstderr: {self.stderr[-2000:]!r}"
 
     def ok(self) -> Result:
         assert self.status == 0, self.explain()
@@ -161,6 +159,7 @@ class Wpod:
         result = Result(("wpod", *words), status, stdout or b"", stderr or b"")
         assert b"Traceback (most recent call last)" not in result.stderr, result.explain()
         assert b"panicked at" not in result.stderr, result.explain()
+        assert b"error: unexpected failure" not in result.stderr, result.explain()
         self.seen.update(found.decode() for found in _ID.findall(result.stdout))
         return result
 
