@@ -46,7 +46,7 @@ def _show(session: Session, container: Container, selection: Selection, style: _
             printer.show(entry)
         return
     follower = Follower(own.log_file)
-    for entry in entries(own.log_file, selection, follower.offset):
+    for entry in follower.before(selection):
         printer.show(entry)
     for entry in follower.entries(lambda: queries.observe(own).status is not Status.RUNNING):
         if selection.until and entry.time > selection.until:
