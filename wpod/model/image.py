@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from wpod.frozen import field, frozen
 
-# Configs of wasm artifacts: the CNCF's, and components'.
+# Configs of wasm artifacts: the CNCF's, wasm-to-oci's, wasme's, and components'.
 WASM_CONFIG_TYPES = frozenset(
     {
         "application/vnd.wasm.config.v0+json",
         "application/vnd.wasm.config.v1+json",
+        "application/vnd.module.wasm.config.v1+json",
         "application/vnd.bytecodealliance.wasm.component.config.v0+json",
     }
 )

@@ -5,7 +5,8 @@
 | image | OCI or docker config | tar | as the config says |
 | compat image | the same, `module.wasm.image/variant` or any platform | tar with the module | as the config says |
 | runwasi's | OCI config | one raw module | the tree holds the module; the entrypoint names it |
-| CNCF artifact, wasm-to-oci | `vnd.wasm.config.v0+json`, `v1` | one raw module | wasip1/wasm, entrypoint the module |
+| CNCF artifact | `vnd.wasm.config.v0+json` | one raw module | wasip1/wasm, entrypoint the module |
+| wasm-to-oci, wasme, oras | `vnd.wasm.config.v1+json`, `vnd.module.wasm.config.v1+json`, none | the same | the same |
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from wpod.storage.documents import Manifest
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _DEFAULT_MODULE = "main.wasm"
-_EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
+# What oras writes where it was given no config: today's, and that before version 1.1.
+_NO_CONFIGS = ("application/vnd.oci.empty.v1+json", "application/vnd.unknown.config.v1+json")
 
 
 def make_image(manifest: Manifest, manifest_bytes: bytes, config_bytes: bytes) -> Image:
@@ -36,7 +38,7 @@ def make_image(manifest: Manifest, manifest_bytes: bytes, config_bytes: bytes) -
                 f"image config names {len(document.diff_ids)} layers, the manifest {len(manifest.layers)}"
             )
         image_id = hex_of(manifest.config.digest)
-    elif modules and (kind in WASM_CONFIG_TYPES or kind in WASM_LAYER_TYPES or kind == _EMPTY_CONFIG):
+    elif modules and (kind in WASM_CONFIG_TYPES or kind in WASM_LAYER_TYPES or kind in _NO_CONFIGS):
         document = documents.parse_wasm_config(config_bytes)
         image_id = hex_of(digest_of(manifest_bytes))  # such configs are often `{}`, the same for all
     else:
