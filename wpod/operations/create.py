@@ -80,10 +80,7 @@ def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: Undo
         raise store.containers.name_taken(request.identity.name)
     store.layout.create()
     try:
-        os.makedirs(own.directory, mode=0o700)
-        undo.add(own.directory, lambda: remove_tree(own.directory))
-        lock = create_lock(own)
-        undo.add("the container's lock", lambda: os.close(lock))
+        lock = _make_directory(store, own, undo)
         os.mkdir(own.logs, 0o700)
         _make_root(record.plan, own)
         _make_volumes(store, record.plan, undo)
@@ -92,6 +89,22 @@ def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: Undo
             _write_cidfile(request.identity.cidfile, record.container_id, undo)
     except OSError as error:
         raise store_error(error, own.directory) from error
+    return lock
+
+
+def _make_directory(store: Store, own: ContainerPaths, undo: UndoStack) -> int:
+    """The container's directory with its held lock; both appear in one rename.
+
+    Made in place, a sweep of another command could come between the directory and its lock, take it for
+    rubbish, and remove it.
+    """
+    staged = ContainerPaths(f"{store.paths.temporary}/container-{os.path.basename(own.directory)}")
+    os.mkdir(staged.directory, 0o700)
+    undo.add(staged.directory, lambda: remove_tree(staged.directory))
+    lock = create_lock(staged)
+    undo.add("the container's lock", lambda: os.close(lock))
+    os.rename(staged.directory, own.directory)
+    undo.add(own.directory, lambda: remove_tree(own.directory))
     return lock
 
 
