@@ -87,9 +87,15 @@ def environment(options: Options) -> tuple[tuple[str, str], ...]:
     for path in options.texts("env-file"):
         for line in _lines(path, "env-file"):
             _assign(merged, line, f"{path}: {line!r}")
-    for text in options.texts("env"):
+    return tuple({**merged, **assigned(options.texts("env"))}.items())
+
+
+def assigned(texts: Iterable[str]) -> dict[str, str]:
+    """Variables of NAME=VALUE, NAME and PREFIX*, the latter two from wpod's environment; later ones win."""
+    merged: dict[str, str] = {}
+    for text in texts:
         _assign(merged, text, text)
-    return tuple(merged.items())
+    return merged
 
 
 def _check_conflicts(options: Options) -> None:

@@ -21,6 +21,9 @@ _CHUNK_BYTES = 256 << 10
 _ZSTD_WINDOW_BYTES = 128 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BZIP2_MAGIC = b"BZh"
+_XZ_MAGIC = b"\xfd7zXZ\x00"
+_XZ_MEMORY_BYTES = 128 << 20
 
 
 class Readable(Protocol):
@@ -87,6 +90,8 @@ def _decompress(source: Readable, what: str) -> Iterator[bytes]:
         return _gunzip(head, source, what)
     if head.startswith(_ZSTD_MAGIC) or (len(head) > 4 and 0x50 <= head[0] <= 0x5F and head[1:4] == b"\x2a\x4d\x18"):
         return _unzstd(_Rejoined(head, source), what)
+    if head.startswith((_BZIP2_MAGIC, _XZ_MAGIC)):
+        return _undo_others(head, source, what)
     return _plain(head, source)
 
 
@@ -117,6 +122,26 @@ def _gunzip(data: bytes, source: Readable, what: str) -> Iterator[bytes]:
                 raise InvalidImage(f"{what}: its gzip data ends early")
     except zlib.error as error:
         raise InvalidImage(f"{what}: its gzip data is damaged: {error}") from None
+
+
+def _undo_others(data: bytes, source: Readable, what: str) -> Iterator[bytes]:
+    """bzip2 and xz: what ADD unpacks; layers are never compressed so."""
+    import bz2
+    import lzma
+
+    is_xz = data.startswith(_XZ_MAGIC)
+    try:
+        while data:
+            decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES) if is_xz else bz2.BZ2Decompressor()
+            while not decoder.eof:
+                if decoder.needs_input and not data and not (data := source.read(_CHUNK_BYTES)):
+                    raise InvalidImage(f"{what}: its compressed data ends early")
+                chunk, data = decoder.decompress(data, _CHUNK_BYTES), b""
+                if chunk:
+                    yield chunk
+            data = decoder.unused_data.lstrip(b"\0") or source.read(_CHUNK_BYTES)  # xz pads with zeros
+    except (lzma.LZMAError, OSError, EOFError) as error:
+        raise InvalidImage(f"{what}: its compressed data is damaged: {error}") from None
 
 
 def _unzstd(source: Readable, what: str) -> Iterator[bytes]:
