@@ -20,7 +20,7 @@ from wpod.frozen import frozen
 from wpod.state import salvage
 from wpod.storage.store import Store
 
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 2.0
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wpod.model.container import ContainerRecord

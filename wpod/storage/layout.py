@@ -242,7 +242,7 @@ def remove_tree(path: str) -> None:
                 os.chmod(failed, 0o700)
                 shutil.rmtree(failed, ignore_errors=True)
 
-    if os.path.islink(path) or os.path.isfile(path):
+    if os.path.islink(path) or not os.path.isdir(path):  # rmtree would open a FIFO and wait
         with contextlib.suppress(OSError):
             os.unlink(path)
         return
