@@ -22,7 +22,7 @@ from wpod.cli.table import Completes
 
 _COMPLETIONS = Path(__file__).parents[2] / "completions"
 _SHELLS = ("bash", "zsh", "fish")
-_IMAGE = "localhost/probe-wasm:latest"
+_IMAGE = "localhost/probe-native:latest"
 _GROUPS = ["container", "image", "system", "volume"]
 
 # What is typed, and all that may stand in place of the last word. `{…}` is filled in by `_expected`.
@@ -62,8 +62,8 @@ _CASES: dict[str, list[str]] = {
     "wpod exec running ": [],
     "wpod rmi ": ["{images}"],
     "wpod run loc": ["{images}"],
-    "wpod run probe": ["probe-wasm:latest"],
-    "wpod run localhost/probe-wasm:l": [_IMAGE],
+    "wpod run probe": ["probe-native:latest"],
+    "wpod run localhost/probe-native:l": [_IMAGE],
     "wpod inspect ": ["{images}", "data", "resting", "running"],
     "wpod volume rm ": ["data"],
     "wpod completion ": ["bash", "fish", "zsh"],
@@ -113,7 +113,7 @@ def setting(
     probe_sources: dict[str, ImageSource],
 ) -> Iterator[Setting]:
     wpod = places.new(root_account)
-    wpod("load", "--quiet", "--input", archives(probe_sources["wasm"])).ok()
+    wpod("load", "--quiet", "--input", archives(probe_sources["native"])).ok()
     wpod("volume", "create", "data").ok()
     wpod("run", "-d", "--name", "running", _IMAGE, "idle").ok()
     wpod("create", "--name", "resting", _IMAGE, "exit", "0").ok()
@@ -167,7 +167,7 @@ def test_every_command_is_offered(setting: Setting, shell: str) -> None:
         ("wpod run --pull=al", "wpod run --pull=always "),
         ("wpod run -v da", "wpod run -v data:"),  # the target follows: no blank
         ("wpod run -v bl", "wpod run -v blue\\ directory/"),
-        ("wpod run localhost/probe-wasm:l", f"wpod run {_IMAGE} "),
+        ("wpod run localhost/probe-native:l", f"wpod run {_IMAGE} "),
     ],
 )
 def test_a_single_candidate_is_put_in(setting: Setting, shell: str, typed: str, line: str) -> None:

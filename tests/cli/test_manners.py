@@ -142,9 +142,11 @@ def test_no_environment_at_all(fresh: Wpod) -> None:
 
 
 def test_home_is_nowhere(fresh: Wpod) -> None:
-    nowhere = {"HOME": "/nonexistent", "XDG_RUNTIME_DIR": "/nonexistent", "WPOD_ROOT": None}
-    for arguments in (("ps", "-a"), ("images",), ("info",)):
-        fresh(*arguments, environment=nowhere).ok()
+    nowhere = fresh.scratch / "nowhere"
+    environment = {"HOME": str(nowhere), "XDG_RUNTIME_DIR": str(nowhere), "WPOD_ROOT": None}
+    for arguments in (("ps", "-a"), ("images",), ("info",), ("version",)):
+        fresh(*arguments, environment=environment).ok()
+    assert not nowhere.exists()  # looking makes nothing
 
 
 def test_the_working_directory_is_gone(fresh: Wpod) -> None:

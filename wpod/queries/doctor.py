@@ -229,15 +229,20 @@ def _llvm(compiler: str) -> str:
 
 
 def _program(path: str) -> Program:
-    text = _answer(path, "--version")
+    lines = _answer(path, "--version").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("rundir:"))  # not the one of containers
     version = next((word for word in text.partition("\n")[0].split() if word[:1].isdigit()), "")
     return Program(os.path.basename(path), path, version, text)
 
 
 def _answer(path: str, argument: str) -> str:
-    """What a program prints; empty where it fails, hangs or can't be started."""
+    """What a program prints; empty where it fails, hangs or can't be started.
+
+    crun makes its runtime directory even when it is only asked for its version: it is given none.
+    """
+    environment = {"PATH": os.environ.get("PATH", ""), "XDG_RUNTIME_DIR": os.devnull}
     try:
-        finished = programs.run([path, argument], timeout_seconds=_PROGRAM_SECONDS)
+        finished = programs.run([path, argument], environment=environment, timeout_seconds=_PROGRAM_SECONDS)
     except WpodError:
         return ""
     return "" if finished.status else finished.stdout.decode(errors="replace").strip()
