@@ -62,6 +62,8 @@ def parse_ranges(content: str, names: tuple[str, ...], own_id: int) -> tuple[IdR
         start, _, count = numbers.partition(":")
         if name not in names or not _is_number(start) or not _is_number(count) or int(count) == 0:
             continue
+        if int(start) + int(count) > _LARGEST_COUNT + 1:
+            continue  # the kernel refuses the whole map
         if len(ranges) > _MOST_RANGES or following + int(count) > _LARGEST_COUNT:
             break
         ranges.append(IdRange(following, int(start), int(count)))
