@@ -17,6 +17,8 @@ from wpod.errors import UsageError
 LARGEST_FILE_BYTES = 4 << 20
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*?)\s*")
+_LONGEST_DIRECTIVE = 1000
+_MOST_INSTRUCTIONS = 20_000
 _DIRECTIVES = ("syntax", "escape", "check")
 _HEREDOC = re.compile(r"[0-9]*<<(-?)(?:'([^'<>|&;\s]+)'|\"([^\"<>|&;\s]+)\"|([^'\"<>|&;\s]+))")
 
@@ -94,6 +96,8 @@ class _Parser:
         while self._position < len(self._lines):
             line = self._position + 1
             logical = self._logical_line()
+            if len(instructions) == _MOST_INSTRUCTIONS:
+                raise problem(self._name, line, f"more than {_MOST_INSTRUCTIONS} instructions")
             if logical.strip():
                 instructions.append(self._with_heredocs(_instruction(logical, self._escape, self._name, line)))
         return Containerfile(self._name, self._escape, tuple(instructions))
@@ -102,7 +106,7 @@ class _Parser:
         """`# escape=` and others, at the top of the file only; `syntax` and `check` change nothing here."""
         seen: set[str] = set()
         for number, line in enumerate(self._lines, 1):
-            found = _DIRECTIVE.fullmatch(line.lstrip())
+            found = _DIRECTIVE.fullmatch(line.lstrip()) if len(line) < _LONGEST_DIRECTIVE else None
             key = found[1].lower() if found else ""
             if found is None or key not in _DIRECTIVES:
                 return

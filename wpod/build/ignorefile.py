@@ -13,6 +13,7 @@ from wpod.build.glob import Dialect, Glob
 from wpod.errors import UsageError
 
 LARGEST_FILE_BYTES = 1 << 20
+_MOST_PATTERNS = 10_000
 
 
 class IgnoreRules:
@@ -70,6 +71,8 @@ def parse(data: bytes, name: str) -> IgnoreRules:
         cleaned = posixpath.normpath(pattern).lstrip("/")
         if cleaned in ("", "."):
             continue  # the context itself is never excluded
+        if len(rules) == _MOST_PATTERNS:
+            raise UsageError(f"{name}:{number}: more than {_MOST_PATTERNS} patterns")
         try:
             rules.append((included, Glob(cleaned, Dialect.PATH)))
         except ValueError as error:

@@ -17,6 +17,7 @@ from wpod.build.substitution import expand, expand_text
 from wpod.errors import NotSupportedYet, UsageError, WpodError
 
 SCRATCH = "scratch"
+_MOST_STAGES = 500
 _STAGE_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9._-]*")
 _REMOTE = re.compile(r"(?:https?|git|ssh)://|git@", re.IGNORECASE)
 _LATER_FLAGS = ("link", "parents", "exclude", "checksum", "keep-git-dir", "unpack")
@@ -56,6 +57,10 @@ class Plan:
     def earlier_stage(self, name: str, before: int) -> int | None:
         """The stage that --from or FROM means by a name or a number, in the stage `before`; None for an image."""
         return _earlier_stage(self.stages, name, before)
+
+    def is_stage(self, name: str) -> bool:
+        """Whether a name can only be a stage, wherever it stands: one's name, or a number."""
+        return _is_number(name) or any(stage.name == name.lower() for stage in self.stages if stage.name)
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,9 @@ class _Splitter:
             self._heading(instruction)
         if not starts:
             raise UsageError(f"{self._file.name}: no FROM statement found")
+        if len(starts) > _MOST_STAGES:
+            line = self._file.instructions[starts[_MOST_STAGES]].line
+            raise problem(self._file.name, line, f"more than {_MOST_STAGES} stages")
         for start, end in zip(starts, [*starts[1:], len(self._file.instructions)], strict=True):
             self._found.append(self._stage(self._file.instructions[start], self._file.instructions[start + 1 : end]))
         return self._found
@@ -214,9 +222,11 @@ def _earlier_stage(stages: Iterable[Stage], name: str, before: int) -> int | Non
     named = [stage.index for stage in stages if stage.index < before and stage.name and stage.name == name.lower()]
     if named:
         return named[-1]
-    if name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < before:
-        return int(name)
-    return None
+    return int(name) if _is_number(name) and int(name) < before else None
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and len(name) < 6
 
 
 def _target(stages: tuple[Stage, ...], target: str) -> int:

@@ -17,15 +17,16 @@ from datetime import UTC, datetime
 from wpod.build import documents, stages
 from wpod.build.containerfile import Containerfile, Instruction
 from wpod.build.ignorefile import IgnoreRules
-from wpod.build.image_settings import Arguments, ImageSettings
+from wpod.build.image_settings import Arguments, ImageSettings, absolute
 from wpod.build.stages import SCRATCH, CopyStep, Plan, Stage
 from wpod.errors import InvalidImage, NotThere, RegistryError, UsageError
 from wpod.model.image import Descriptor, Image, Platform
 from wpod.model.request import PullPolicy
 from wpod.operations.build_context import Context, Source, TreeSource
-from wpod.operations.build_files import FileJob, Place, add_files
+from wpod.operations.build_files import FileJob, Place, add_files, read_file, spool
 from wpod.operations.build_stage import MissingDirectory, StageLayer, StageResult, from_image
 from wpod.operations.pull import PullRequest, pull
+from wpod.runtime.choose import WASM_MAGIC
 from wpod.storage import documents as stored
 from wpod.storage import image_record, platforms
 from wpod.storage.digests import digest_of
@@ -34,6 +35,8 @@ from wpod.storage.file_tree import FileTree
 from wpod.storage.registry.auth import Credentials
 from wpod.storage.registry.events import Progress, silent
 from wpod.storage.store import Store
+
+_LARGEST_MODULE = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,15 @@ class Listener:
     progress: Progress = silent
 
 
-def build(store: Store, request: BuildRequest, listener: Listener) -> Image:
+@dataclass(frozen=True)
+class Built:
+    """The new image. `runs_module`: its entrypoint is known to be a wasm module."""
+
+    image: Image
+    runs_module: bool
+
+
+def build(store: Store, request: BuildRequest, listener: Listener) -> Built:
     """The new image, recorded with its names.
 
     Raises UsageError that names FILE:LINE, NotSupportedYet, what `pull` raises, InvalidImage, StoreError; nothing
@@ -137,13 +148,15 @@ class _Build:
         self._created = _rfc3339(self._now_nanoseconds)
         self._place = Place(work.directory, work.context, self._now_nanoseconds, stamp, listener.warn)
 
-    def run(self) -> Image:
+    def run(self) -> Built:
         for index in self._work.plan.needed:
             self._stage(index)
         unused = self._work.arguments.unused
         if unused:
             self._listener.warn(f"one or more build args were not consumed: [{' '.join(unused)}]")
-        return self._commit(self._results[self._work.plan.needed[-1]])
+        result = self._results[self._work.plan.needed[-1]]
+        runs_module = _runs_module(result, self._place)
+        return Built(self._commit(result), runs_module)
 
     def _stage(self, index: int) -> StageResult:
         """The stage's result, built where it isn't yet (a trigger of a base image may ask for any earlier one)."""
@@ -238,6 +251,8 @@ class _Build:
         index = self._work.plan.earlier_stage(step.source, stage.index)
         if index is not None:
             return TreeSource(self._stage(index).tree, f"stage {step.source}", self._listener.warn)
+        if self._work.plan.is_stage(step.source):
+            raise ValueError(f"--from={step.source} is not a stage before this one")
         image = self._image(step.source, self._request.platform)
         return TreeSource(image.tree, f"image {step.source}", self._listener.warn)
 
@@ -276,6 +291,16 @@ class _Build:
                 self._store.blobs.adopt(layer.path, layer.descriptor)
         self._store.blobs.put(config, stored.OCI_CONFIG)
         self._store.blobs.put(manifest, stored.OCI_MANIFEST)
+
+
+def _runs_module(result: StageResult, place: Place) -> bool:
+    """Whether the entrypoint is a module by its first bytes, where the files are known anyway."""
+    words = result.settings.entrypoint or result.settings.command
+    if not words or not result.tree_is_known:
+        return False
+    with spool(place) as taken:
+        head = read_file(result.tree, taken, absolute(words[0], result.settings.working_directory), _LARGEST_MODULE)
+    return head.startswith(WASM_MAGIC)
 
 
 def _from_instruction(stage: Stage) -> Instruction:

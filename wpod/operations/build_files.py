@@ -63,32 +63,33 @@ def add_files(job: FileJob, place: Place, what: str) -> AddedFiles:
     Raises ValueError with the reason, UsageError for an unknown owner, InvalidImage, StoreError.
     """
     job.tree.layer += 1
-    with _spool(place) as spool:
+    with spool(place) as taken:
         for missing in job.missing:
-            _make_directory(job.tree, spool, missing, place)
-        owner = _owner(job.tree, spool, job.step.chown) if job.step.chown else None
+            _make_directory(job.tree, taken, missing, place)
+        owner = _owner(job.tree, taken, job.step.chown) if job.step.chown else None
         selected = _select(job, place)
         CopyJob(job.tree, job.step, owner, place.now_nanoseconds).run(selected)
-        layer = LayerJob(job.tree, place.context, spool, place.timestamp_seconds).run(place.new_path("layer"), what)
+        layer = LayerJob(job.tree, place.context, taken, place.timestamp_seconds).run(place.new_path("layer"), what)
     kind = "multi" if len(selected) > 1 else ("dir" if selected[0].is_directory else "file")
     return AddedFiles(layer, kind)
 
 
 @contextlib.contextmanager
-def _spool(place: Place) -> Iterator[Spool]:
-    spool = Spool(place.new_path("spool"))
+def spool(place: Place) -> Iterator[Spool]:
+    """A spool that is removed at the end."""
+    made = Spool(place.new_path("spool"))
     try:
-        yield spool
+        yield made
     finally:
-        spool.close()
+        made.close()
 
 
-def _make_directory(tree: FileTree, spool: Spool, missing: MissingDirectory, place: Place) -> None:
+def _make_directory(tree: FileTree, taken: Spool, missing: MissingDirectory, place: Place) -> None:
     """A directory that WORKDIR promised; it belongs to USER, as in podman."""
     owner = (0, 0)
     if missing.user:
         with contextlib.suppress(UsageError):  # USER may name whom a later layer brings
-            owner = _owner(tree, spool, missing.user)
+            owner = _owner(tree, taken, missing.user)
     try:
         parts = tree.resolve(missing.path).parts
         tree.make_directories(parts, directory_entry(0o755, owner, place.now_nanoseconds))
@@ -96,7 +97,7 @@ def _make_directory(tree: FileTree, spool: Spool, missing: MissingDirectory, pla
         raise ValueError(f"the directory of WORKDIR in line {missing.instruction.line}: {error}") from None
 
 
-def _owner(tree: FileTree, spool: Spool, text: str) -> tuple[int, int]:
+def _owner(tree: FileTree, taken: Spool, text: str) -> tuple[int, int]:
     """--chown in the image's own passwd and group files; a number alone is the group as well, as in podman.
 
     Raises UsageError.
@@ -104,23 +105,23 @@ def _owner(tree: FileTree, spool: Spool, text: str) -> tuple[int, int]:
     if text.isascii() and text.isdecimal():
         found = resolve_user(f"{text}:{text}", b"", b"")
     else:
-        passwd, group = (_read(tree, spool, path) for path in ("etc/passwd", "etc/group"))
+        passwd, group = (read_file(tree, taken, path, READ_LIMIT_BYTES) for path in ("etc/passwd", "etc/group"))
         found = resolve_user(text, passwd, group)
     return found.user_id, found.group_id
 
 
-def _read(tree: FileTree, spool: Spool, path: str) -> bytes:
-    """A small file of a tree, b"" where there is none or it is too large."""
+def read_file(tree: FileTree, taken: Spool, path: str, limit_bytes: int) -> bytes:
+    """A file of a tree, its first megabyte at most; b"" where there is none or it is larger than the limit."""
     try:
         node = tree.resolve(path).node
     except ValueError:
         return b""
-    if node is None or node.kind is not EntryKind.FILE or node.entry.size > READ_LIMIT_BYTES:
+    if node is None or node.kind is not EntryKind.FILE or node.entry.size > limit_bytes:
         return b""
     if not isinstance(node.content, InLayer):
         return b""
-    spool.fetch([node.content])
-    return spool.open(node.content).read(READ_LIMIT_BYTES)
+    taken.fetch([node.content])
+    return taken.open(node.content).read(_COPY_BYTES)
 
 
 def _select(job: FileJob, place: Place) -> list[Selected]:

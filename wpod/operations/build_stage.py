@@ -58,6 +58,11 @@ class StageResult:
             self._tree = tree
         return self._tree
 
+    @property
+    def tree_is_known(self) -> bool:
+        """Whether asking for the files costs nothing."""
+        return self._tree is not None
+
     def derived(self) -> StageResult:
         """What a stage begins with that is based on this one; this one isn't changed by it."""
         return StageResult(

@@ -34,9 +34,12 @@ def is_wasm_image(image: Image) -> bool:
     return platforms.is_wasm(image.config.platform) or _ANNOTATION in image.annotations or not image.diff_ids
 
 
-def precompile(store: Store, image: Image) -> None:
-    """Unpack a wasm image and start compiling its module; never waits long, and never fails: `run` will tell."""
-    if not is_wasm_image(image) or not image.layers:
+def precompile(store: Store, image: Image, *, known: bool = False) -> None:
+    """Unpack a wasm image and start compiling its module; never waits long, and never fails: `run` will tell.
+
+    `known`: its entrypoint is a module, whatever the image says of itself.
+    """
+    if not (known or is_wasm_image(image)) or not image.layers:
         return
     try:
         with store.lease():

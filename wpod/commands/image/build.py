@@ -7,8 +7,8 @@ import re
 import stat
 from dataclasses import dataclass
 
+from wpod import paths
 from wpod.commands.image.progress import TransferDisplay
-from wpod.commands.image.pull import compile_quietly
 from wpod.commands.options import Options
 from wpod.commands.request import assigned, platform
 from wpod.commands.session import Session
@@ -32,6 +32,7 @@ _NOT_TAKEN = re.compile(r"[\ud800-\udfff]")
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
     """The image's ID on stdout; the steps on stderr."""
     from wpod.operations.build import Listener, build
+    from wpod.operations.precompile import precompile
 
     output, quiet = session.output, options.flag("quiet")
     request = _request(options, arguments)
@@ -40,7 +41,8 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         warn=output.warning,
         progress=TransferDisplay(output, quiet),
     )
-    image = build(session.store, request, listener)
+    built = build(session.store, request, listener)
+    image = built.image
     if options.given("iidfile"):
         _write_id(options.text("iidfile"), image.image_id)
     if not quiet:
@@ -48,7 +50,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         for name in request.names:
             output.talk(f"Successfully tagged {name}")
     output.line(image.image_id)
-    compile_quietly(session, image)
+    precompile(session.store, image, known=built.runs_module)
     return ExitCode.SUCCESS
 
 
@@ -113,14 +115,15 @@ def _inputs(options: Options, arguments: tuple[str, ...]) -> tuple[str, _Found]:
     from wpod.operations.build_context import open_context
 
     given = options.text("file")
-    context = arguments[0] if arguments else (os.path.dirname(given) if given not in ("", "-") else "") or "."
+    beside = "" if given in ("", "-") or given.startswith(_STREAMS) else os.path.dirname(given)
+    context = arguments[0] if arguments else beside or "."
     if _REMOTE.match(context):
         raise NotSupportedYet(f"the context {context!r:.200}", hint="fetch it, and give its directory")
     if context == "-":
         raise NotSupportedYet("a context from standard input", hint="-f - takes the Containerfile from there")
     if _REMOTE.match(given):
         raise NotSupportedYet(f"--file {given!r:.200}", hint="fetch it first")
-    context = os.path.abspath(context)
+    context = paths.absolute(context)
     os.close(open_context(context))
     data, name, path = _containerfile(given, context)
     if not data.strip():
