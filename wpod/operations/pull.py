@@ -52,7 +52,7 @@ def pull(store: Store, request: PullRequest, progress: Progress = silent) -> Ima
         raise NotThere(f"{request.name}: image not known")
     try:
         return _pull_any(store, request, present, progress)
-    except RegistryError:
+    except (RegistryError, NotThere):
         if present is not None and request.policy is PullPolicy.NEWER:
             return present
         raise

@@ -25,7 +25,7 @@ class Database:
 
     Reading a database that isn't there yet gives no rows; writing creates it. Every sqlite3 exception
     leaves this module as StoreError, but IntegrityError, which the modules of `state/` and `storage/`
-    turn into their own ("name in use").
+    turn into their own ("name in use"). On a full disk reading works, writing doesn't.
     """
 
     def __init__(self, path: str) -> None:
@@ -41,6 +41,11 @@ class Database:
                 return self._connect().execute(statement, values).fetchall()
             except UnicodeEncodeError:
                 return []  # a word of the command line that isn't UTF-8 is the name of nothing
+            except sqlite3.OperationalError as error:
+                if not _needs_room(error):
+                    raise
+                with contextlib.closing(self._open_read_only()) as connection:
+                    return connection.execute(statement, values).fetchall()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -88,8 +93,9 @@ class Database:
     def _open_read_only(self) -> sqlite3.Connection:
         quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         # A log that a killed writer left holds what was committed last; it is read with that writer's -shm file.
-        # Without one, `immutable`: a reader without write permission can't make the -shm file that WAL needs.
-        mode = "ro" if os.path.exists(f"{self.path}-wal") else "ro&immutable=1"
+        # Without one, `immutable`: the -shm file that WAL needs can't be made without permission or room.
+        log = f"{self.path}-wal"
+        mode = "ro" if os.path.exists(log) and os.path.getsize(log) else "ro&immutable=1"
         connection = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None)
         try:
             self._version(connection)
@@ -135,6 +141,14 @@ class Database:
             hint = None
             if "locked" in str(error):
                 hint = f"another program held it for {BUSY_SECONDS:g} s"
+            elif _needs_room(error):
+                hint = "the disk is full: free some space"
             raise StoreError(f"{self.path}: {error}", hint=hint) from error
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}", hint="wpod system check tells what can be saved") from error
+
+
+def _needs_room(error: sqlite3.OperationalError) -> bool:
+    """Whether SQLite had no room for what it writes: the database, its log, or the log's shared memory."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR_SHM") or name == "SQLITE_IOERR_WRITE"
