@@ -100,7 +100,7 @@ def platform(text: str) -> Platform:
 
 def platform_part(text: str) -> str:
     """--os, --arch, --variant."""
-    if not (text.isascii() and text.replace("-", "").isalnum()):
+    if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum()):
         raise ValueError("must be letters and digits")
     return text.lower()
 

@@ -78,7 +78,9 @@ def platform(options: Options) -> Platform | None:
         return whole
     machine = os.uname().machine
     own = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}.get(machine, machine)
-    return Platform(parts[0] or "linux", parts[1] or own, parts[2])
+    from wpod.storage import platforms
+
+    return platforms.parse("/".join(part for part in (parts[0] or "linux", parts[1] or own, parts[2]) if part))
 
 
 def environment(options: Options) -> tuple[tuple[str, str], ...]:
