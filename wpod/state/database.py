@@ -45,7 +45,8 @@ class Database:
                 if not _needs_room(error):
                     raise
                 with contextlib.closing(self._open_read_only()) as connection:
-                    return connection.execute(statement, values).fetchall()
+                    there = self._version(connection) > 0  # there was no room for the tables either
+                    return connection.execute(statement, values).fetchall() if there else []
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
