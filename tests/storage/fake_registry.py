@@ -255,8 +255,8 @@ def other_manifest(content: Content) -> Action:
 
 
 @contextmanager
-def serve(tls: Pair | None = None) -> Iterator[FakeRegistry]:
-    """A server of its own on a free port of localhost."""
+def serve(tls: Pair | None = None, client_authority: Pair | None = None) -> Iterator[FakeRegistry]:
+    """A server of its own on a free port of localhost; with `client_authority` it wants certificates of clients."""
     handler = type("OwnHandler", (Handler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads, server.block_on_close = True, False
@@ -267,6 +267,9 @@ def serve(tls: Pair | None = None) -> Iterator[FakeRegistry]:
         registry.scheme = "https"
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls.certificate, tls.key)
+        if client_authority is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(client_authority.certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
