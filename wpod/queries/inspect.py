@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wpod.formats.state_file import Cause, Confinement, Engine, Kind
 from wpod.model.container import Container, ContainerPlan, MountPlan, RootKind, Status
-from wpod.model.request import NetworkMode
+from wpod.model.request import LimitOptions, NetworkMode
 from wpod.output import times
 from wpod.paths import ContainerPaths
 from wpod.plan.security import DEFAULT_CAPABILITIES
@@ -172,7 +172,6 @@ def _config(container: Container) -> dict[str, object]:
 
 def _host_config(container: Container, own: ContainerPaths) -> dict[str, object]:
     record, plan = container.record, container.record.plan
-    limits = plan.limits
     security = [f"seccomp={plan.seccomp_profile}"] if plan.seccomp_profile else []
     return {
         "Binds": [_bind(mount) for mount in plan.mounts if mount.kind != "tmpfs"],
@@ -201,7 +200,7 @@ def _host_config(container: Container, own: ContainerPaths) -> dict[str, object]
         "GroupAdd": [],
         "IpcMode": "shareable" if plan.kind is Kind.NATIVE else "host",
         "Cgroup": "",
-        "Cgroups": "default" if limits.needs_cgroup else "disabled",
+        "Cgroups": "default" if plan.limits.needs_cgroup else "disabled",
         "Links": None,
         "OomScoreAdj": 0,
         "PidMode": "private" if plan.kind is Kind.NATIVE else "host",
@@ -216,6 +215,14 @@ def _host_config(container: Container, own: ContainerPaths) -> dict[str, object]
         "Runtime": "oci" if plan.kind is Kind.NATIVE else "wasm",
         "ConsoleSize": [0, 0],
         "Isolation": "",
+        **_limits(plan.limits),
+        "CgroupConf": None,
+    }
+
+
+def _limits(limits: LimitOptions) -> dict[str, object]:
+    """The limits' part of `HostConfig`."""
+    return {
         "CpuShares": limits.cpu_shares,
         "Memory": limits.memory_bytes,
         "NanoCpus": limits.cpu_quota_microseconds * 10_000,
@@ -234,7 +241,6 @@ def _host_config(container: Container, own: ContainerPaths) -> dict[str, object]
         "Ulimits": [
             {"Name": f"RLIMIT_{one.name.upper()}", "Soft": one.soft, "Hard": one.hard} for one in limits.ulimits
         ],
-        "CgroupConf": None,
     }
 
 

@@ -36,7 +36,7 @@ from wpod.storage import documents, strict_json
 from wpod.storage.blobs import BlobWriter
 from wpod.storage.digests import digest_of
 from wpod.storage.registry import challenge as challenges
-from wpod.storage.registry import patience
+from wpod.storage.registry import failures, patience
 from wpod.storage.registry.auth import Credentials
 from wpod.storage.registry.patience import MAX_ATTEMPTS
 from wpod.storage.registry.policy import Endpoint
@@ -469,7 +469,7 @@ class RegistryClient:
             raise Cancelled("stopped")
 
     def _translate(self, error: Exception, what: str) -> RegistryError:
-        return RegistryError(f"registry {self.host}: {what} failed: {_cause(error)}", hint=_hint(error))
+        return RegistryError(f"registry {self.host}: {what} failed: {failures.cause(error)}", hint=failures.hint(error))
 
 
 class _Reader:
@@ -524,35 +524,3 @@ def _worth_retrying(error: Exception) -> bool:
         return False
     text = str(error)
     return not any(word in text for word in ("refused", "NameResolution", "Name or service", "unreachable"))
-
-
-def _cause(error: Exception) -> str:
-    """The root of requests' nested exceptions, in words."""
-    text = str(error)
-    if "to proxy" in text:
-        return "the proxy that the environment names (HTTP_PROXY, HTTPS_PROXY) can't be reached"
-    for sign, words in (
-        ("CERTIFICATE_VERIFY_FAILED", "the server's certificate is not trusted"),
-        ("WRONG_VERSION_NUMBER", "the server does not speak TLS"),
-        ("NameResolution", "the host name is not known"),
-        ("Connection refused", "connection refused"),
-        ("timed out", "timed out"),
-        ("reset by peer", "connection reset by the server"),
-        ("unreachable", "the network is unreachable"),
-    ):
-        if sign in text:
-            detail = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
-            return f"{words} ({detail})" if detail and sign.startswith("CERT") else words
-    deepest: BaseException = error
-    while deepest.__cause__ is not None or deepest.__context__ is not None:
-        deepest = deepest.__cause__ or deepest.__context__ or deepest
-    return " ".join(str(deepest).split())[:200] or type(deepest).__name__
-
-
-def _hint(error: Exception) -> str | None:
-    text = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "put the registry's CA into /etc/containers/certs.d/REGISTRY/ca.crt, or use --tls-verify=false"
-    if "WRONG_VERSION_NUMBER" in text:
-        return "for a registry without TLS use --tls-verify=false"
-    return None
