@@ -85,14 +85,17 @@ def files(directory: str) -> list[CacheFile]:
 def prune(directory: str, keep: Iterable[str]) -> int:
     """Remove what belongs to none of the modules `keep`, and what dead compilers left; the bytes freed.
 
-    Raises StoreError where a file can't be removed. Running containers keep the code they have mapped.
+    What a compiler at work is writing stays, and running containers keep the code they have mapped. Raises
+    StoreError where a file can't be removed.
     """
     kept = {digest.removeprefix("sha256:") for digest in keep}
     freed = 0
     for entry in _entries(directory):
-        if entry.name.lstrip(".").split(".")[0] in kept and not entry.name.startswith("."):
+        module, _, _ = entry.name.lstrip(".").partition(".")
+        temporary = entry.name.startswith(".")
+        if module in kept and not temporary:
             continue
-        if entry.name.endswith(".lock") and _is_locked(entry.path):
+        if (temporary or entry.name.endswith(".lock")) and _is_locked(f"{directory}/{module}.lock"):
             continue
         try:
             freed += entry.stat(follow_symlinks=False).st_size

@@ -46,9 +46,15 @@ def _read_memo(memo: str) -> dict[str, str]:
     try:
         with open(memo, "rb") as file:
             content = json.loads(file.read(1024 * 1024))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    return {path: digest for path, digest in content.items() if isinstance(digest, str) and _looks_right(digest)}
+
+
+def _looks_right(digest: str) -> bool:
+    return len(digest) == 71 and digest.startswith("sha256:") and digest.isascii() and digest[7:].isalnum()
 
 
 def _write_memo(memo: str, content: dict[str, str]) -> None:
