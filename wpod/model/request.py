@@ -72,6 +72,8 @@ class UlimitRequest:
 
 @frozen
 class IdentityOptions:
+    """What the container is called and described by."""
+
     name: str = ""
     replace: bool = False
     hostname: str = ""
@@ -100,6 +102,8 @@ class ProcessOptions:
 
 @frozen
 class StorageOptions:
+    """What is mounted, and whether the root can be written."""
+
     mounts: tuple[MountRequest, ...] = ()
     read_only: bool = False
     no_hosts: bool = False
@@ -135,6 +139,8 @@ class SecurityOptions:
 
 @frozen
 class ImageOptions:
+    """Which image is meant and how it is fetched. `tls_verify` None leaves it to registries.conf."""
+
     pull: PullPolicy = PullPolicy.MISSING
     platform: Platform | None = None
     tls_verify: bool | None = None

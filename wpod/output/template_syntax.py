@@ -61,11 +61,15 @@ class Pipe:
 
 @dataclass(frozen=True)
 class Text:
+    """What stands outside of {{ }}, as it is."""
+
     text: str
 
 
 @dataclass(frozen=True)
 class Print:
+    """An action whose value is printed, unless it declares a variable."""
+
     pipe: Pipe
 
 

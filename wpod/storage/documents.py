@@ -59,6 +59,8 @@ _TAR_LAYERS = {
 
 @frozen
 class Manifest:
+    """An image manifest (image-spec, manifest.md) or one of the artifacts that stand for it, checked."""
+
     media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
@@ -75,6 +77,8 @@ class IndexEntry:
 
 @frozen
 class Index:
+    """An image index (image-spec, image-index.md), checked."""
+
     entries: tuple[IndexEntry, ...]
     annotations: Mapping[str, str]
 

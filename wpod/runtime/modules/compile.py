@@ -27,6 +27,8 @@ _NOTE_LIMIT_BYTES = 4096
 
 
 class CompileStatus(enum.Enum):
+    """How far compiling a module has come."""
+
     READY = "ready"
     RUNNING = "running"
     FAILED = "failed"

@@ -19,6 +19,8 @@ PAGE_BYTES = 64 * 1024
 
 
 class WasiVersion(enum.Enum):
+    """Which version of WASI a module imports from."""
+
     NONE = "none"
     UNSTABLE = "unstable"
     PREVIEW1 = "preview1"
@@ -38,6 +40,8 @@ class ImportReport:
 
 @frozen
 class ExportReport:
+    """What a module offers; `type` as in ImportReport."""
+
     name: str
     kind: str
     type: str

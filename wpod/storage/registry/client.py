@@ -66,6 +66,8 @@ class Connection:
 
 @dataclass(frozen=True)
 class FetchedManifest:
+    """A manifest as it came, with the media type that it was checked against and its digest."""
+
     data: bytes
     media_type: str
     digest: str

@@ -46,6 +46,8 @@ class _Registry:
 
 @dataclass(frozen=True)
 class Policy:
+    """What registries.conf says. `file` is the one to name in messages."""
+
     search: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
     registries: tuple[_Registry, ...] = ()
