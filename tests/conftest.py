@@ -122,6 +122,8 @@ def close(wpod: Wpod) -> None:
     try:
         if leftovers.containers_of(wpod.store):
             wpod("rm", "--force", "--all", "--time", "0").ok()
+        # A compiler that works on the side ends by itself, but at the lowest priority.
+        eventually(lambda: not leftovers.compilers_of(wpod.store), patience_seconds=180)
         eventually(lambda: not leftovers.find(wpod.store, wpod.scratch, wpod.seen), patience_seconds=5)
     except AssertionError as error:
         left = leftovers.find(wpod.store, wpod.scratch, wpod.seen)

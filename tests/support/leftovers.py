@@ -27,6 +27,11 @@ def processes_of(store: Path) -> dict[int, str]:
     return found
 
 
+def compilers_of(store: Path) -> list[int]:
+    """Compilers of modules that are at work for the store."""
+    return [pid for pid, command in processes_of(store).items() if "wpod-aot-compiler" in command]
+
+
 def _uses(process: Path, needle: bytes) -> bool:
     own_mounts = _link(process / "ns/mnt") != _link(Path("/proc/self/ns/mnt"))
     for name in _OWN_FILES:
