@@ -38,13 +38,14 @@ class Memory:
     """In kB (1024 bytes), summed over processes."""
 
     processes: int
-    pss: int
+    own: int
+    files: int
     page_tables: int
     kernel_stacks: int
 
     @property
     def total(self) -> int:
-        return self.pss + self.page_tables + self.kernel_stacks
+        return self.own + self.files + self.page_tables + self.kernel_stacks
 
 
 def main() -> int:
@@ -61,8 +62,9 @@ def main() -> int:
     print(_table([(example, _memory(example.name)) for example in EXAMPLES]))
     names = " ".join(example.name for example in EXAMPLES)
     print(
-        "\ntotal = PSS (private pages and the proportional share of shared ones, /proc/PID/smaps_rollup)"
-        f"\n        + page tables (VmPTE) + {_KERNEL_STACK_KB} kB kernel stack for each thread."
+        "\ntotal = PSS of /proc/PID/smaps_rollup (own pages, and the proportional share of file pages: those of"
+        "\n        programs and code, which further containers share) + page tables (VmPTE of /proc/PID/status)"
+        f"\n        + {_KERNEL_STACK_KB} kB kernel stack for each thread."
         f"\n\nThe containers go on running; remove them with: {_WPOD} rm -f {names}"
     )
     return 0
@@ -85,10 +87,12 @@ def _memory(name: str) -> Memory:
     shown = subprocess.run([_WPOD, "container", "inspect", name], check=True, stdout=subprocess.PIPE).stdout
     state = json.loads(shown)[0]["State"]
     processes = {pid for top in (state["Pid"], state["ConmonPid"]) for pid in _with_descendants(top)}
-    rollups = [_field(pid, "smaps_rollup", "Pss:") for pid in processes]
+    everything = sum(_field(pid, "smaps_rollup", "Pss:") for pid in processes)
+    files = sum(_field(pid, "smaps_rollup", "Pss_File:") for pid in processes)
     tables = [_field(pid, "status", "VmPTE:") for pid in processes]
     threads = [_field(pid, "status", "Threads:") for pid in processes]
-    return Memory(len(processes), sum(rollups), sum(tables), sum(threads) * _KERNEL_STACK_KB)
+    stacks = sum(threads) * _KERNEL_STACK_KB
+    return Memory(len(processes), everything - files, files, sum(tables), stacks)
 
 
 def _with_descendants(pid: int) -> list[int]:
@@ -105,11 +109,12 @@ def _field(pid: int, file: str, name: str) -> int:
 
 
 def _table(rows: list[tuple[Example, Memory]]) -> str:
-    lines = [("", "processes", "PSS", "page tables", "kernel stacks", "total")]
+    lines = [("", "processes", "own pages", "file pages", "page tables", "kernel stacks", "total")]
     for example, memory in rows:
-        figures = (memory.processes, memory.pss, memory.page_tables, memory.kernel_stacks, memory.total)
+        stacks = memory.kernel_stacks
+        figures = (memory.processes, memory.own, memory.files, memory.page_tables, stacks, memory.total)
         lines.append((example.name, *map(str, figures)))
-    return "\n".join(f"  {first:<14}" + "".join(f"{cell:>15}" for cell in rest) for first, *rest in lines)
+    return "\n".join(f"  {first:<12}" + "".join(f"{cell:>14}" for cell in rest) for first, *rest in lines)
 
 
 if __name__ == "__main__":

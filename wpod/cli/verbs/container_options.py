@@ -113,7 +113,8 @@ def _process_options() -> tuple[Option, ...]:
     return (
         Option(("entrypoint",), Kind.VALUE, "Program instead of the image's: a word or a JSON array; empty for none",
                container_values.entrypoint, "PROGRAM"),
-        Option(("hostname", "h"), Kind.VALUE, "Host name; a wasm guest finds it in /etc/hostname", values.hostname, "NAME"),
+        Option(("hostname", "h"), Kind.VALUE, "Host name; a wasm guest finds it in /etc/hostname", values.hostname,
+               "NAME"),
     )  # fmt: skip
 
 
