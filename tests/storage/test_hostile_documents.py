@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -15,12 +16,13 @@ import pytest
 from tests.storage import fake_registry as fakes
 from tests.storage.conftest import open_store, put, small_image, stored_images
 from tests.storage.fake_registry import FakeRegistry
-from tests.support import content, guests
+from tests.support import content, guests, raw_tar
 from tests.support.command import Wpod
 from tests.support.content import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Content
 from tests.support.images import File, layer_tar
 from wpod.errors import DigestMismatch, InvalidImage, NotSupportedYet, RegistryError, UsageError, WpodError
 from wpod.model.image import Image, Platform
+from wpod.operations.load import load
 from wpod.operations.pull import PullRequest, pull
 from wpod.storage import documents, strict_json
 from wpod.storage.registry import names
@@ -36,23 +38,45 @@ class Site:
 
     fake: FakeRegistry
     store: Store
+    archive: Path
 
     def pull(self, image: Content, platform: str = "") -> Image:
         self.fake.publish(image)
         chosen = Platform(*platform.split("/")) if platform else None
         return pull(self.store, PullRequest(self.fake.name(), tls_verify=False, platform=chosen))
 
-    def refuses(self, image: Content, *words: str, kind: type[WpodError] = InvalidImage) -> WpodError:
-        """The pull fails with one line that names the image; nothing is recorded."""
-        with pytest.raises(kind) as caught:
+    def pull_fails(self, image: Content, *words: str, kind: type[WpodError] = InvalidImage) -> None:
+        """The pull fails with one line that names the image, and nothing is recorded."""
+        with pytest.raises(kind) as pulling:
             self.pull(image)
-        message = caught.value.message
-        assert self.fake.host in message
-        assert message.isprintable(), message
+        self._told(pulling.value, self.fake.host, *words)
+
+    def refuses(self, image: Content, *words: str, kind: type[WpodError] = InvalidImage) -> None:
+        """The pull fails, and so does a load of the same."""
+        self.pull_fails(image, *words, kind=kind)
+        with pytest.raises(InvalidImage) as loading:
+            self.load(image)
+        self._told(loading.value, "archive.tar", *words)
+
+    def _told(self, error: WpodError, *words: str) -> None:
+        assert error.message.isprintable(), error.message
         for word in words:
-            assert word in message
+            assert word in error.message
         assert self.store.images.all() == []
-        return caught.value
+
+    def load(self, image: Content) -> None:
+        """From an OCI archive with the same bytes under the same digests."""
+        media_type, data = image.manifests[image.top]
+        entry = {"mediaType": media_type, "digest": image.top, "size": len(data)}
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+        members = {
+            "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+            "index.json": content.encode(index),
+            **{f"blobs/sha256/{digest[7:]}": data for digest, (_, data) in image.manifests.items()},
+            **{f"blobs/sha256/{digest[7:]}": data for digest, data in image.blobs.items()},
+        }
+        self.archive.write_bytes(raw_tar.archive(*(raw_tar.file(name, data) for name, data in members.items())))
+        load(self.store, str(self.archive), io.BytesIO())
 
     def has(self, digest: str) -> bool:
         return self.store.blobs.has(digest)
@@ -64,7 +88,7 @@ def site(tmp_path: Path, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("WPOD_REGISTRY_TIMEOUT", "0.3")
     made = open_store(tmp_path)
-    yield Site(fake, made)
+    yield Site(fake, made, tmp_path / "archive.tar")
     made.database.close()
 
 
@@ -183,7 +207,7 @@ WRONG_MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a layer without a type": (in_layer(mediaType=None), "unknown media type"),
     "a layer type with control characters": (in_layer(mediaType="x\x1b[2J\ny"), "unknown media type"),
     "a config of an unknown type": (in_config(mediaType="application/x-evil"), "not an image"),
-    "a config of 100 MB": (in_config(size=100 << 20), "104857600"),
+    "a config of 100 MB": (in_config(size=100 << 20), "4194304"),
     "annotations that are numbers": (changed(annotations={"a": 1}), "not a string"),
     "annotations a list": (changed(annotations=["a"]), "wrong type"),
     "two configs' worth of layers": (lambda m: {**m, "layers": m["layers"] * 2}, "names 1 layers, the manifest 2"),
@@ -367,7 +391,7 @@ def test_a_blob_longer_than_its_size_is_not_read_to_its_end(site: Site) -> None:
     layer = layer_of(image)
     size = len(image.blobs[layer])
     site.fake.on(f"GET .*{layer}", fakes.endlessly(b"HTTP/1.1 200 OK\r\n\r\n" + image.blobs[layer], b"x" * 65536))
-    site.refuses(image, layer, f"longer than the {size} bytes", kind=DigestMismatch)
+    site.pull_fails(image, layer, f"longer than the {size} bytes", kind=DigestMismatch)
     assert not site.has(layer)
     assert os.listdir(site.store.paths.temporary) == []
 
@@ -377,7 +401,7 @@ def test_a_size_that_is_not_the_blobs_is_refused(site: Site, difference: int, ki
     right = documented()
     layer = layer_of(right)
     size = len(right.blobs[layer])
-    site.refuses(documented(in_layer(size=size + difference)), layer, kind=kind)
+    site.refuses(documented(in_layer(size=size + difference)), layer.removeprefix("sha256:"), kind=kind)
     assert not site.has(layer)
 
 

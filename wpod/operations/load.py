@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from wpod.errors import DigestMismatch, InvalidImage
+from wpod.errors import InvalidImage
 from wpod.model.image import Image
 from wpod.storage import archived_images, unpack
 from wpod.storage.archived_images import ArchivedImage
@@ -37,13 +37,13 @@ def load(store: Store, path: str, standard_input: BinaryIO, progress: Progress =
     Raises UsageError where it can't be opened, InvalidImage, DigestMismatch, StoreError.
     """
     with open_archive(store.layout, path, standard_input) as archive:
-        found = archived_images.images_of(archive)
         try:
+            found = archived_images.images_of(archive)
             _verify(store, found)
-        except DigestMismatch as error:
-            raise DigestMismatch(f"{archive.what}: {error.message}", hint=error.hint) from error
         except InvalidImage as error:
-            raise InvalidImage(f"{archive.what}: {error.message}", hint=error.hint) from error
+            if error.message.startswith(archive.what):
+                raise
+            raise type(error)(f"{archive.what}: {error.message}", hint=error.hint) from error
         return [_record(store, item, progress) for item in _adopted(store, found, progress)]
 
 
