@@ -18,7 +18,7 @@ from tests.storage.conftest import small_image, stored_blobs, stored_images
 from tests.support import content, guests
 from tests.support.command import Result, Wpod
 from tests.support.content import Content
-from tests.support.images import File, layer_tar
+from tests.support.images import File, ImageSource, layer_tar
 
 IMAGE = content.image([layer_tar({"one": File(b"one\n", 0o644)}), layer_tar({"two": File(b"two\n", 0o644)})])
 LAYER = json.loads(IMAGE.manifests[IMAGE.top][1])["layers"][0]["digest"]
@@ -206,6 +206,36 @@ def test_a_damaged_tree_is_unpacked_again(filled: Wpod, damage: Callable[[Path],
     assert "unpacked again" in mended(filled)
     assert (directory / "fs/one").read_bytes() == b"one\n"
     assert names(filled) == {"first", "second"}
+
+
+PRIVATE = content.image(
+    [layer_tar({"own": File(mode=0o700, uid=42, gid=42), "own/file": File(b"secret", 0o600, uid=42, gid=42)})]
+)
+
+
+def test_what_only_its_owner_may_enter_is_unpacked_measured_and_removed(fresh: Wpod) -> None:
+    load(fresh, PRIVATE, "private")
+    fresh("create", "--name", "c", "private", "/own/file").ok()
+    clean(fresh)
+    _no_marker(tree(fresh))
+    assert "unpacked again" in mended(fresh)
+    fresh("rm", "c").ok()
+    fresh("rmi", "private").ok()
+    assert list(fresh.store.glob("unpacked/*/*")) == list(fresh.store.glob("tmp/*")) == []
+
+
+def test_files_of_other_ids_go_with_container_and_volume(
+    fresh: Wpod, archives: Callable[[ImageSource], Path], probe_sources: dict[str, ImageSource]
+) -> None:
+    source = probe_sources["native"]
+    fresh("load", "-qi", archives(source)).ok()
+    for directory in ("/tmp/own", "/data/own"):  # noqa: S108 - inside the container
+        guest = ("mkdir", directory, "+", "write", f"{directory}/file", "x")
+        fresh("run", "--name", "c", "-u", "1000", "-v", "data:/data", source.name, *guest).ok()
+        clean(fresh)
+        fresh("rm", "c").ok()
+        fresh("volume", "rm", "data").ok()
+        assert list(fresh.store.glob("tmp/*")) == list(fresh.store.glob("containers/*")) == []
 
 
 def test_a_tree_that_cannot_be_unpacked_again(filled_one: Wpod) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 
 from wpod.errors import StoreError, WpodError
 from wpod.formats import state_file
-from wpod.kernel import user_namespace
 from wpod.model import ids
 from wpod.model.container import ContainerRecord, RootKind
 from wpod.model.volume import Volume
@@ -18,8 +17,7 @@ from wpod.operations.check import CheckOptions, Finding, enterable, readable_con
 from wpod.operations.locks import create_lock, try_lock
 from wpod.paths import ContainerPaths
 from wpod.queries import containers as queries
-from wpod.storage import rootfs
-from wpod.storage.layout import remove_tree
+from wpod.storage.other_ids import copy_owned, remove_owned
 from wpod.storage.store import Store
 
 _NEW_SECONDS = 60.0
@@ -72,7 +70,7 @@ def _is_in_order(path: str, own: ContainerPaths) -> bool:
 def _forgetting(store: Store, record: ContainerRecord, own: ContainerPaths) -> Callable[[], str]:
     def mend() -> str:
         store.containers.delete([record.container_id])
-        remove_tree(own.directory)
+        remove_owned(own.directory)
         return "its record was removed"
 
     return mend
@@ -80,12 +78,12 @@ def _forgetting(store: Store, record: ContainerRecord, own: ContainerPaths) -> C
 
 def _making(record: ContainerRecord, own: ContainerPaths, path: str) -> Callable[[], str]:
     def mend() -> str:
-        remove_tree(path)  # whatever is in its place
+        remove_owned(path)  # whatever is in its place
         if path == own.lock:
             os.close(create_lock(own))
         elif record.plan.root.kind is RootKind.COPY and path == own.rootfs:
             (lower,) = record.plan.root.lowers
-            rootfs.copy_tree(lower, path)
+            copy_owned(lower, path)
             return "made anew from the image"
         else:
             os.mkdir(path, 0o700 if path == own.logs else 0o755)
@@ -101,7 +99,7 @@ def _resetting(record: ContainerRecord, own: ContainerPaths) -> Callable[[], str
         if state_file.is_kept(own.state):
             raise WpodError("the container is running; stop it first")
         for path in (f"{own.state}.new", own.state):
-            remove_tree(path)  # a link or a directory too; a link's target stays
+            remove_owned(path)  # a link or a directory too; a link's target stays
         state_file.create(own.state, record.plan.kind)
         return "reset to created"
 
@@ -140,23 +138,11 @@ def _is_free(own: ContainerPaths) -> bool:
 
 def _removing(path: str) -> Callable[[], str]:
     def mend() -> str:
-        remove_tree(path)
-        if os.path.lexists(path):
-            _remove_foreign(path)
+        if not remove_owned(path):
+            raise StoreError(f"{path} can't be removed")
         return "removed"
 
     return mend
-
-
-def _remove_foreign(path: str) -> None:
-    """Files of the user's subordinate ids, which only a user namespace lets go of."""
-    ranges = user_namespace.id_map()
-    if ranges.is_ranges:
-        from wpod.storage.unpack_worker import remove_in_namespace
-
-        remove_in_namespace(path, ranges)
-    if os.path.lexists(path):
-        raise StoreError(f"{path} can't be removed")
 
 
 def _volumes(store: Store) -> Iterator[Finding]:
@@ -182,7 +168,7 @@ def _volumes(store: Store) -> Iterator[Finding]:
 
 def _emptying(path: str, mountpoint: str) -> Callable[[], str]:
     def mend() -> str:
-        remove_tree(path)  # a link's target stays
+        remove_owned(path)  # a link's target stays
         os.makedirs(mountpoint, mode=0o755)
         return "made anew, empty"
 

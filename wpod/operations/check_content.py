@@ -17,9 +17,9 @@ from wpod.operations.check import CheckOptions, Finding, enterable, readable_con
 from wpod.operations.collect import blobs_of, remove_unpacked, tree_directories
 from wpod.queries import containers as queries
 from wpod.runtime.modules import cache
-from wpod.storage import documents, image_record, rootfs
+from wpod.storage import documents, image_record
 from wpod.storage.documents import Manifest
-from wpod.storage.layout import remove_tree
+from wpod.storage.other_ids import measure_owned, remove_owned
 from wpod.storage.store import Store
 from wpod.storage.trees import tree_id, unpacked_size
 from wpod.storage.unpack import unpack
@@ -44,8 +44,7 @@ def findings(store: Store, options: CheckOptions) -> Iterator[Finding]:
 
 def _removing(path: str) -> Callable[[], str]:
     def mend() -> str:
-        remove_tree(path)
-        if os.path.lexists(path):
+        if not remove_owned(path):
             raise StoreError(f"{path} can't be removed")
         return "removed"
 
@@ -130,19 +129,15 @@ def _tree_problem(directory: str, options: CheckOptions) -> str:
     if options.quick:
         return ""
     try:
-        found = rootfs.measure(tree)
-    except StoreError as error:
-        return "" if _has_ranges(directory) else error.message  # other ids' directories can't be entered
+        found = measure_owned(tree)
+    except WpodError as error:
+        return f"can't be measured: {error.message}"
     if found != marked:
         return (
             f"has {found.entries} entries of {found.total_bytes} bytes"
             f" instead of {marked.entries} of {marked.total_bytes}"
         )
     return _module_problem(directory)
-
-
-def _has_ranges(directory: str) -> bool:
-    return os.path.basename(os.path.dirname(directory)).startswith("ranges-")
 
 
 def _module_problem(directory: str) -> str:

@@ -18,7 +18,7 @@ from wpod.errors import WpodError
 from wpod.model.id_map import IdMap, IdRange
 from wpod.model.image import Image
 from wpod.runtime.modules import cache
-from wpod.storage.layout import remove_tree
+from wpod.storage.other_ids import remove_owned
 from wpod.storage.store import Store
 from wpod.storage.trees import tree_id
 
@@ -49,6 +49,8 @@ def collect(store: Store) -> Collected:
             os.unlink(store.layout.sweep_note)
         images = store.images.all()
         store.layout.sweep_staging()
+        for name in store.layout.stale_staging():  # files of other ids
+            remove_owned(f"{store.paths.temporary}/{name}")
         _blobs(store, images, done)
         kept = _trees(store, images, done)
         _compiled(store, images, kept, done)
@@ -112,7 +114,7 @@ def remove_unpacked(store: Store, directory: str) -> None:
 
         with contextlib.suppress(WpodError):
             remove_in_namespace(f"{doomed}/fs", ranges)
-    remove_tree(doomed)
+    remove_owned(doomed)
 
 
 def _ranges(directory: str) -> IdMap | None:

@@ -23,8 +23,8 @@ from wpod.operations.undo import UndoStack
 from wpod.paths import ContainerPaths
 from wpod.plan.container import check_request, plan_container
 from wpod.runtime.backend import Launch, for_kind
-from wpod.storage import rootfs
-from wpod.storage.layout import remove_tree, store_error
+from wpod.storage.layout import store_error
+from wpod.storage.other_ids import copy_owned, remove_owned
 from wpod.storage.store import Store
 
 
@@ -100,12 +100,17 @@ def _make_directory(store: Store, own: ContainerPaths, undo: UndoStack) -> int:
     """
     staged = ContainerPaths(f"{store.paths.temporary}/container-{os.path.basename(own.directory)}")
     os.mkdir(staged.directory, 0o700)
-    undo.add(staged.directory, lambda: remove_tree(staged.directory))
+    undo.add(staged.directory, lambda: _remove(staged.directory))
     lock = create_lock(staged)
     undo.add("the container's lock", lambda: os.close(lock))
     os.rename(staged.directory, own.directory)
-    undo.add(own.directory, lambda: remove_tree(own.directory))
+    undo.add(own.directory, lambda: _remove(own.directory))
     return lock
+
+
+def _remove(directory: str) -> None:
+    if not remove_owned(directory):
+        raise StoreError(f"{directory} can't be removed")
 
 
 def _make_root(plan: ContainerPlan, own: ContainerPaths) -> None:
@@ -113,7 +118,7 @@ def _make_root(plan: ContainerPlan, own: ContainerPaths) -> None:
         return
     if plan.root.kind is RootKind.COPY:
         (lower,) = plan.root.lowers
-        rootfs.copy_tree(lower, own.rootfs)
+        copy_owned(lower, own.rootfs)
         return
     for directory in (own.rootfs, own.upper, own.work):
         os.mkdir(directory, 0o755)

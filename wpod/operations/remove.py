@@ -13,7 +13,7 @@ from wpod.operations.locks import container_lock
 from wpod.operations.stop import stop
 from wpod.queries import containers as queries
 from wpod.runtime.backend import for_kind
-from wpod.storage.layout import remove_tree
+from wpod.storage.other_ids import remove_owned
 from wpod.storage.store import Store
 
 
@@ -81,4 +81,4 @@ def _delete_directory(store: Store, directory: str) -> None:
         return
     except OSError as error:
         raise StoreError(f"{directory} can't be removed: {error.strerror}") from None
-    remove_tree(doomed)
+    remove_owned(doomed)

@@ -15,7 +15,7 @@ from wpod.model import ids
 from wpod.operations.locks import try_lock
 from wpod.paths import ContainerPaths
 from wpod.queries import containers as queries
-from wpod.storage.layout import remove_tree
+from wpod.storage.other_ids import remove_owned
 from wpod.storage.store import Store
 
 _LOCK_GRACE_SECONDS = 60.0
@@ -55,7 +55,7 @@ def _remove_orphan(store: Store, container_id: str) -> None:
         return  # a command is at work in it
     try:
         if container_id not in store.containers.ids():  # it may have been recorded since we listed
-            remove_tree(own.directory)
+            remove_owned(own.directory)
     except (OSError, WpodError):
         return
     finally:

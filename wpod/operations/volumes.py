@@ -10,8 +10,8 @@ from wpod.errors import InUse, NotThere, StoreError
 from wpod.kernel.openat2 import open_inside
 from wpod.model import ids
 from wpod.model.volume import Volume
-from wpod.storage import rootfs
-from wpod.storage.layout import remove_tree, store_error
+from wpod.storage.layout import store_error
+from wpod.storage.other_ids import copy_owned, remove_owned
 from wpod.storage.store import Store
 
 
@@ -43,7 +43,7 @@ def remove(store: Store, name: str, *, force: bool = False, stop_timeout_seconds
         return
     except OSError as error:
         raise StoreError(f"{directory} can't be removed: {error.strerror}") from None
-    remove_tree(doomed)
+    remove_owned(doomed)
 
 
 def prune(store: Store, names: Sequence[str]) -> list[str]:
@@ -68,9 +68,9 @@ def fill(volume: Volume, tree: str, target: str) -> None:
     finally:
         os.close(directory)
     try:
-        source = os.readlink(f"/proc/self/fd/{found}")
-        if os.listdir(source):
-            rootfs.copy_tree(source, volume.mountpoint)
+        fresh = f"{volume.mountpoint}.new"
+        copy_owned(os.readlink(f"/proc/self/fd/{found}"), fresh)  # with owner and mode of the image's directory
+        os.rename(fresh, volume.mountpoint)
     except OSError as error:
         raise store_error(error, volume.mountpoint) from error
     finally:

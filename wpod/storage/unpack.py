@@ -78,12 +78,16 @@ def unpack(store: Store, image: Image, id_map: IdMap) -> Tree:
     with store.layout.staging("unpack") as stage:
         job = _plan(store, image, id_map, f"{stage}/fs")
         if id_map.is_ranges:
-            from wpod.storage import unpack_worker
+            from wpod.storage import other_ids, unpack_worker
 
-            unpack_worker.run_in_namespace(job, id_map)
+            try:
+                size = unpack_worker.run_in_namespace(job, id_map)
+            except BaseException:
+                other_ids.remove_owned(job.target)
+                raise
         else:
-            execute(job)
-        size = _finish(stage, tree, image, id_map)
+            size = complete(job)
+        _finish(stage, tree, size, image, id_map)
     return Tree(tree, size.total_bytes, size.entries)
 
 
@@ -107,6 +111,20 @@ def _longest_base(store: Store, image: Image, id_map: IdMap) -> tuple[str, int]:
         if unpacked_size(tree) is not None:
             return tree, count
     return "", 0
+
+
+def complete(job: UnpackJob) -> TreeSize:
+    """Execute a job, measure what it made and write it to disk: all that needs the rights of the tree's owners.
+
+    Raises as `execute`.
+    """
+    execute(job)
+    size = rootfs.measure(job.target)
+    try:
+        _synchronise(job.target, size)
+    except OSError as error:
+        raise store_error(error, job.target) from error
+    return size
 
 
 def execute(job: UnpackJob) -> LayerReport:
@@ -176,10 +194,9 @@ def verify_layer(store: Store, digest: str, diff_id: str) -> None:
         check_diff_id(LayerStream(blob, what), diff_id, what)
 
 
-def _finish(stage: str, tree: str, image: Image, id_map: IdMap) -> TreeSize:
+def _finish(stage: str, tree: str, size: TreeSize, image: Image, id_map: IdMap) -> None:
     directory = os.path.dirname(tree)
     try:
-        size = rootfs.measure(f"{stage}/fs")
         marker = {
             "version": MARKER_VERSION,
             "bytes": size.total_bytes,
@@ -189,7 +206,6 @@ def _finish(stage: str, tree: str, image: Image, id_map: IdMap) -> TreeSize:
             "users": [(item.inside, item.outside, item.count) for item in id_map.users],
             "groups": [(item.inside, item.outside, item.count) for item in id_map.groups],
         }
-        _synchronise(f"{stage}/fs", size)
         write_atomically(f"{stage}/complete", json.dumps(marker).encode())
         os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
         try:
@@ -200,7 +216,6 @@ def _finish(stage: str, tree: str, image: Image, id_map: IdMap) -> TreeSize:
         sync_directory(os.path.dirname(directory))
     except OSError as error:
         raise store_error(error, directory) from error
-    return size
 
 
 def _synchronise(tree: str, size: TreeSize) -> None:

@@ -11,12 +11,13 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wpod import errors, programs
 from wpod.errors import StoreError, WpodError
 from wpod.model.id_map import IdMap, IdRange
 from wpod.storage import layout
+from wpod.storage.rootfs import TreeSize
 
 if TYPE_CHECKING:
     from wpod.storage.unpack import UnpackJob
@@ -25,11 +26,23 @@ _CLONE_NEWUSER = 0x10000000
 _PACKAGE_PARENT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def run_in_namespace(job: UnpackJob, id_map: IdMap) -> None:
-    """Execute an unpacking job. Raises what `unpack.execute` raises, MissingProgram, CannotEnforce."""
+def run_in_namespace(job: UnpackJob, id_map: IdMap) -> TreeSize:
+    """Complete an unpacking job. Raises what `unpack.complete` raises, MissingProgram, CannotEnforce."""
     from wpod.storage import unpack
 
-    _run(["unpack", unpack.encode(job).decode()], id_map)
+    answer = _run(["unpack", unpack.encode(job).decode()], id_map)
+    return TreeSize(int(answer["bytes"]), int(answer["entries"]))
+
+
+def copy_in_namespace(source: str, target: str, id_map: IdMap) -> None:
+    """Copy a tree with its owners, as `rootfs.copy_tree`. Raises StoreError."""
+    _run(["copy", source, target], id_map)
+
+
+def measure_in_namespace(path: str, id_map: IdMap) -> TreeSize:
+    """The size of a tree that has directories which only their owners may enter. Raises StoreError."""
+    answer = _run(["measure", path], id_map)
+    return TreeSize(int(answer["bytes"]), int(answer["entries"]))
 
 
 def remove_in_namespace(path: str, id_map: IdMap) -> None:
@@ -37,7 +50,7 @@ def remove_in_namespace(path: str, id_map: IdMap) -> None:
     _run(["remove", path], id_map)
 
 
-def _run(task: Sequence[str], id_map: IdMap) -> None:
+def _run(task: Sequence[str], id_map: IdMap) -> dict[str, Any]:
     task_read, task_write = os.pipe()
     answer_read, answer_write = os.pipe()
     try:
@@ -59,7 +72,7 @@ def _run(task: Sequence[str], id_map: IdMap) -> None:
             if not tell.closed:
                 tell.close()  # the worker ends at end of file
             os.waitpid(pid, 0)
-    _raise_answer(first)
+    return _understood(first)
 
 
 def _write_maps(pid: int, id_map: IdMap) -> None:
@@ -75,14 +88,15 @@ def _numbers(ranges: Sequence[IdRange]) -> list[str]:
     return [str(number) for item in ranges for number in (item.inside, item.outside, item.count)]
 
 
-def _raise_answer(line: bytes) -> None:
+def _understood(line: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
     except ValueError:
         raise StoreError("the unpacking process died", hint="was it killed for want of memory?") from None
     if answer.get("error"):
         kind = getattr(errors, str(answer["error"]), WpodError)
         raise kind(answer["message"], hint=answer.get("hint"))
+    return answer
 
 
 def _work(task_descriptor: int, answer_descriptor: int) -> None:
@@ -105,22 +119,27 @@ def _work(task_descriptor: int, answer_descriptor: int) -> None:
         tell.write(json.dumps(answer).encode() + b"\n")
 
 
-def _do(task: list[str]) -> dict[str, str]:
-    from wpod.storage import unpack
+def _do(task: list[str]) -> dict[str, Any]:
+    from wpod.storage import rootfs, unpack
 
+    size = TreeSize(0, 0)
     try:
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         if task[0] == "unpack":
-            unpack.execute(unpack.decode(task[1].encode()))
+            size = unpack.complete(unpack.decode(task[1].encode()))
+        elif task[0] == "copy":
+            rootfs.copy_tree(task[1], task[2])
+        elif task[0] == "measure":
+            size = rootfs.measure(task[1])
         else:
             layout.remove_tree(task[1])
     except WpodError as error:
         return {"error": type(error).__name__, "message": error.message, "hint": error.hint or ""}
     except OSError as error:
         return {"error": "StoreError", "message": f"unpacking failed: {error}", "hint": ""}
-    return {"error": ""}
+    return {"error": "", "bytes": size.total_bytes, "entries": size.entries}
 
 
 if __name__ == "__main__":
