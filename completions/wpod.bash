@@ -15,11 +15,11 @@ _wpod()
         fi
         rest=${rest#*"$word"}
     done
-    local current=${words[${#words[@]} - 1]} kind prefix
+    local current=${words[${#words[@]} - 1]} kind
 
     COMPREPLY=()
     {
-        read -r kind prefix
+        read -r kind _
         # Readline replaces only what stands behind the last character that it cuts at.
         local behind=${current##*[=:]}
         local cut=${current%"$behind"}

@@ -12,7 +12,7 @@ NETWORK_MODES = ("none", "host")
 
 
 def latest(text: str = "The container created last") -> Option:
-    """-l"""
+    """The option -l."""
     return flag("latest l", text)
 
 
