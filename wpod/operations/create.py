@@ -7,16 +7,17 @@ without a row and with a free lock is rubbish; a row without a directory never e
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
-from wpod.errors import NameTaken, StoreError, UsageError, WpodError
+from wpod.errors import NameTaken, NotThere, StoreError, UsageError, WpodError
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ContainerRecord, MountPlan, RootKind
 from wpod.model.image import Image
 from wpod.model.request import RunRequest
 from wpod.model.volume import Volume
-from wpod.operations.locks import create_lock
+from wpod.operations.locks import NewLock
 from wpod.operations.look import look
 from wpod.operations.sweep import sweep
 from wpod.operations.undo import UndoStack
@@ -39,6 +40,17 @@ def create(
     store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], *, detached: bool
 ) -> ContainerRecord:
     """Make and record one container. Raises WpodError subclasses; nothing is left behind then."""
+    with UndoStack() as undo:
+        record = create_undoable(store, request, image, command_line, undo, detached=detached)
+        undo.keep()
+    return record
+
+
+def create_undoable(
+    store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], undo: UndoStack, *, detached: bool
+) -> ContainerRecord:
+    """As `create`, where the caller goes on: all that was made is taken back unless it calls `undo.keep()`."""
+    _refuse_cidfile(request.identity.cidfile)
     sweep(store)
     with store.lease():
         container_id, planned = plan(store, request, image, detached=detached)
@@ -57,11 +69,9 @@ def create(
             annotations=dict(request.identity.annotations),
             create_command=command_line,
         )
-        with UndoStack() as undo:
-            lock = _make(store, record, request, undo)
-            _record(store, record, undo)
-            undo.keep()
-        os.close(lock)
+        lock = _make(store, record, request, undo)
+        _record(store, record, undo)
+        lock.release()
     return record
 
 
@@ -70,8 +80,8 @@ def launch_of(store: Store, record: ContainerRecord, *, foreground: bool) -> Lau
     return Launch(record, store.paths.container(record.container_id), store.paths, foreground)
 
 
-def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: UndoStack) -> int:
-    """The container's directory with all that is in it; returns its held lock, which the caller closes."""
+def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: UndoStack) -> NewLock:
+    """The container's directory with all that is in it; returns its held lock."""
     launch = launch_of(store, record, foreground=False)
     own = launch.paths
     backend = for_kind(record.plan.kind)
@@ -92,19 +102,19 @@ def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: Undo
     return lock
 
 
-def _make_directory(store: Store, own: ContainerPaths, undo: UndoStack) -> int:
+def _make_directory(store: Store, own: ContainerPaths, undo: UndoStack) -> NewLock:
     """The container's directory with its held lock; both appear in one rename.
 
     Made in place, a sweep of another command could come between the directory and its lock, take it for
     rubbish, and remove it.
     """
     staged = ContainerPaths(f"{store.paths.temporary}/container-{os.path.basename(own.directory)}")
-    os.mkdir(staged.directory, 0o700)
     undo.add(staged.directory, lambda: _remove(staged.directory))
-    lock = create_lock(staged)
-    undo.add("the container's lock", lambda: os.close(lock))
-    os.rename(staged.directory, own.directory)
+    os.mkdir(staged.directory, 0o700)
+    lock = NewLock(staged)
+    undo.add("the container's lock", lock.release)
     undo.add(own.directory, lambda: _remove(own.directory))
+    os.rename(staged.directory, own.directory)
     return lock
 
 
@@ -125,8 +135,14 @@ def _make_root(plan: ContainerPlan, own: ContainerPaths) -> None:
 
 
 def _make_volumes(store: Store, plan: ContainerPlan, undo: UndoStack) -> None:
+    from wpod.operations import volumes
+
     for mount in plan.mounts:
-        if mount.volume and not os.path.isdir(mount.source):
+        if not mount.volume:
+            continue
+        try:
+            volumes.ensure_files(store.volumes.get(mount.volume))
+        except NotThere:
             _make_volume(store, plan, mount, undo)
 
 
@@ -134,34 +150,45 @@ def _make_volume(store: Store, plan: ContainerPlan, mount: MountPlan, undo: Undo
     from wpod.operations import volumes
 
     anonymous = len(mount.volume) == 64 and ids.is_id_prefix(mount.volume)
-    fresh = Volume(mount.volume, mount.source, time.time_ns(), {}, {}, anonymous)
+    (lower,) = plan.root.lowers
     try:
-        volumes.create(store, fresh)
+        fresh = Volume(mount.volume, mount.source, time.time_ns(), {}, {}, anonymous)
+        volumes.create(store, fresh, volumes.Filling(lower, mount.target))
     except NameTaken:
         return  # another command made it meanwhile: its content is that one's business
-    undo.add(f"volume {mount.volume}", lambda: volumes.remove(store, mount.volume))
-    (lower,) = plan.root.lowers
-    volumes.fill(fresh, lower, mount.target)
+
+    def forget() -> None:
+        with contextlib.suppress(NotThere):
+            volumes.remove(store, mount.volume)
+
+    undo.add(f"volume {mount.volume}", forget)
 
 
 def _record(store: Store, record: ContainerRecord, undo: UndoStack) -> None:
     volumes = sorted({mount.volume for mount in record.plan.mounts if mount.volume})
-    store.containers.insert(record, volumes)
     undo.add(f"the record of {record.name}", lambda: store.containers.delete([record.container_id]))
+    store.containers.insert(record, volumes)
+
+
+def _refuse_cidfile(path: str) -> None:
+    """Before anything is replaced; two commands with one file are told apart when it is made."""
+    if path and os.path.lexists(path):
+        raise UsageError(
+            f"container id file {path} exists", hint="ensure another container is not using it, or delete it"
+        )
 
 
 def _write_cidfile(path: str, container_id: str, undo: UndoStack) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        undo.add(path, lambda: os.unlink(path))
+        with os.fdopen(descriptor, "w") as file:
+            file.write(container_id)
     except FileExistsError:
-        raise UsageError(
-            f"container id file {path} exists", hint="ensure another container is not using it, or delete it"
-        ) from None
+        _refuse_cidfile(path)
+        raise
     except OSError as error:
         raise StoreError(f"container id file {path}: {error.strerror}") from None
-    undo.add(path, lambda: os.unlink(path))
-    with os.fdopen(descriptor, "w") as file:
-        file.write(container_id)
 
 
 def _replace(store: Store, name: str) -> None:

@@ -44,6 +44,19 @@ def try_lock(own: ContainerPaths) -> int | None:
     return descriptor
 
 
+class NewLock:
+    """The lock of a container that is being made, held until it is released or the process ends."""
+
+    def __init__(self, own: ContainerPaths) -> None:
+        self._descriptor: int | None = create_lock(own)
+
+    def release(self) -> None:
+        """Let go; once is enough."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def create_lock(own: ContainerPaths) -> int:
     """Make the lock file of a new container and hold it. The caller closes the descriptor."""
     descriptor = os.open(own.lock, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+import time
 from collections.abc import Callable
 
 from wpod import programs
 from wpod.errors import CannotInvoke, ExitCode, InUse, ProgramNotFound, WpodError
 from wpod.formats import launch_plan, state_file
 from wpod.frozen import frozen
+from wpod.kernel import pidfd
 from wpod.model.container import ContainerRecord, Status
 from wpod.operations.create import launch_of
 from wpod.operations.locks import container_lock
@@ -28,6 +31,8 @@ from wpod.storage.layout import store_error
 from wpod.storage.store import Store
 
 _REPORT_LIMIT_BYTES = 8192
+_ABANDON_SECONDS = 5.0
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @frozen
@@ -50,12 +55,7 @@ def start_detached(store: Store, record: ContainerRecord) -> None:
         backend = for_kind(record.plan.kind)
         command, restore = _make_ready(backend, launch)
         try:
-            reader, writer = os.pipe2(os.O_CLOEXEC)
-            try:
-                _spawn(command, writer)
-            finally:
-                os.close(writer)
-            report = read_report(reader, _program(record))
+            report = _start_keeper(command, launch, _program(record))
         except BaseException:
             restore()
             backend.release(launch)
@@ -65,6 +65,60 @@ def start_detached(store: Store, record: ContainerRecord) -> None:
             backend.release(launch)
             raise report.error
     store.containers.count_start(record.container_id)
+
+
+def _start_keeper(command: Command, launch: Launch, program: str) -> Report:
+    """Start the keeper and wait for its report; an interruption ends it and its container before it is raised."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)  # not between the start and knowing its pid
+    try:
+        try:
+            keeper = _spawn(command, writer)
+        finally:
+            os.close(writer)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            return _named(parse_report(_read_to_end(reader)), program)
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
+            _abandon(keeper, reader, launch)
+            raise
+    finally:
+        os.close(reader)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def _abandon(keeper: int, reader: int, launch: Launch) -> None:
+    """Undo a start under way: let it come to its end, which is near, and end the container then.
+
+    Killed half-way, a monitor would leave the OCI runtime behind that it had started.
+    """
+    with contextlib.suppress(OSError):
+        _wait_readable_end(reader)
+        _kill_main_process(launch)
+        descriptor = os.pidfd_open(keeper)
+        if not pidfd.wait_end(descriptor, _ABANDON_SECONDS):
+            os.killpg(keeper, signal.SIGKILL)
+        os.close(descriptor)
+        os.waitpid(keeper, 0)
+
+
+def _wait_readable_end(reader: int) -> None:
+    """Until the other side of the pipe is closed, or the patience ends."""
+    poller = select.poll()
+    poller.register(reader, select.POLLIN)
+    deadline = time.monotonic() + _ABANDON_SECONDS
+    while poller.poll(max(0.0, deadline - time.monotonic()) * 1000) and os.read(reader, _REPORT_LIMIT_BYTES):
+        continue
+
+
+def _kill_main_process(launch: Launch) -> None:
+    with contextlib.suppress(WpodError):
+        state, _ = state_file.read(launch.paths.state)
+        descriptor = pidfd.open_verified(state.pid, state.start_ticks)
+        if descriptor is not None:
+            pidfd.send(descriptor, signal.SIGKILL)
+            os.close(descriptor)
 
 
 def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], None]) -> int:
@@ -128,16 +182,23 @@ def _program(record: ContainerRecord) -> str:
 
 def read_report(reader: int, program: str) -> Report:
     """Read the readiness pipe to its end and close it. An error about the guest's program names it."""
-    content = b""
     try:
-        while len(content) < _REPORT_LIMIT_BYTES:
-            chunk = os.read(reader, _REPORT_LIMIT_BYTES - len(content))
-            if not chunk:
-                break
-            content += chunk
+        return _named(parse_report(_read_to_end(reader)), program)
     finally:
         os.close(reader)
-    report = parse_report(content)
+
+
+def _read_to_end(reader: int) -> bytes:
+    content = b""
+    while len(content) < _REPORT_LIMIT_BYTES:
+        chunk = os.read(reader, _REPORT_LIMIT_BYTES - len(content))
+        if not chunk:
+            break
+        content += chunk
+    return content
+
+
+def _named(report: Report, program: str) -> Report:
     error = report.error
     if isinstance(error, CannotInvoke | ProgramNotFound) and program not in error.message:
         return Report(type(error)(f"{program!r}: {error.message}", hint=error.hint))
@@ -191,10 +252,10 @@ def _set_aside(own: ContainerPaths) -> Callable[[], None]:
     return restore
 
 
-def _spawn(command: Command, writer: int) -> None:
+def _spawn(command: Command, writer: int) -> int:
     plan_descriptor = launch_plan.to_descriptor((*command.pairs, ("ready-fd", str(writer))))
     try:
-        programs.start_detached(
+        return programs.start_detached(
             [*command.prefix, command.program, str(plan_descriptor)],
             environment=_environment(command),
             keep_descriptors=(writer, plan_descriptor),

@@ -1,4 +1,11 @@
-"""Named volumes: directories of the store with a record each."""
+"""Named volumes: directories of the store with a record each.
+
+Theory of operation. A new volume is made and filled aside and put in place by one rename, a removed one is
+moved out of the way by one rename; both inside the transaction that changes the record. So record and files
+agree for everybody else, and after a kill at most one of two harmless things is there: a record whose
+directory is missing (an empty one is made at the next use), or a directory without a record (moved away when
+the name is used again).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +14,7 @@ import os
 from collections.abc import Sequence
 
 from wpod.errors import InUse, NotThere, StoreError
+from wpod.frozen import frozen
 from wpod.kernel.openat2 import open_inside
 from wpod.model import ids
 from wpod.model.volume import Volume
@@ -15,14 +23,42 @@ from wpod.storage.other_ids import copy_owned, remove_owned
 from wpod.storage.store import Store
 
 
-def create(store: Store, volume: Volume) -> None:
+@frozen
+class Filling:
+    """What a new volume begins with: what an image's tree has at the mount's target (podman-run(1), -v)."""
+
+    tree: str
+    target: str
+
+
+def create(store: Store, volume: Volume, filling: Filling | None = None) -> None:
     """Make the directory and record it. Raises NameTaken, UsageError, StoreError; nothing is left then."""
     ids.check_name(volume.name, "volume")
-    store.volumes.insert(volume)
+    directory = os.path.dirname(volume.mountpoint)
+    with store.layout.staging("volume") as stage:
+        staged = f"{stage}/volume"
+        try:
+            os.mkdir(staged, 0o755)
+            if filling is None or not _fill(f"{staged}/_data", filling):
+                os.mkdir(f"{staged}/_data", 0o755)
+
+            def put_in_place() -> None:
+                _move_away(store, directory)
+                os.rename(staged, directory)
+
+            store.volumes.insert(volume, put_in_place)
+        except OSError as error:
+            raise store_error(error, directory) from error
+        finally:
+            if os.path.lexists(staged):
+                remove_owned(staged)
+
+
+def ensure_files(volume: Volume) -> None:
+    """An empty directory for a recorded volume that has none (its removal was killed). Raises StoreError."""
     try:
         os.makedirs(volume.mountpoint, mode=0o755, exist_ok=True)
     except OSError as error:
-        store.volumes.delete(volume.name)
         raise store_error(error, volume.mountpoint) from error
 
 
@@ -34,16 +70,24 @@ def remove(store: Store, name: str, *, force: bool = False, stop_timeout_seconds
     volume = store.volumes.get(name)
     if force:
         _remove_users(store, name, stop_timeout_seconds)
-    store.volumes.delete(volume.name)
     directory = os.path.dirname(volume.mountpoint)
+    moved: list[str] = []
+    try:
+        store.volumes.delete(volume.name, lambda: moved.extend(_move_away(store, directory)))
+    except OSError as error:
+        raise StoreError(f"{directory} can't be removed: {error.strerror}") from None
+    for doomed in moved:
+        remove_owned(doomed)
+
+
+def _move_away(store: Store, directory: str) -> list[str]:
+    """Where the files are now, ready to be deleted; what a kill leaves there is swept as staging."""
     doomed = f"{store.paths.temporary}/removed-{os.urandom(8).hex()}"
     try:
         os.rename(directory, doomed)
     except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreError(f"{directory} can't be removed: {error.strerror}") from None
-    remove_owned(doomed)
+        return []
+    return [doomed]
 
 
 def prune(store: Store, names: Sequence[str]) -> list[str]:
@@ -58,23 +102,20 @@ def prune(store: Store, names: Sequence[str]) -> list[str]:
     return removed
 
 
-def fill(volume: Volume, tree: str, target: str) -> None:
-    """Copy what the image has at the mount's target into a fresh volume, as podman-run(1) -v says."""
-    directory = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+def _fill(new: str, filling: Filling) -> bool:
+    """Copy what is at the target, with its owner and mode; False where there is no such directory."""
+    directory = os.open(filling.tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = open_inside(directory, target, os.O_PATH | os.O_DIRECTORY)
+        found = open_inside(directory, filling.target, os.O_PATH | os.O_DIRECTORY)
     except OSError:
-        return
+        return False
     finally:
         os.close(directory)
     try:
-        fresh = f"{volume.mountpoint}.new"
-        copy_owned(os.readlink(f"/proc/self/fd/{found}"), fresh)  # with owner and mode of the image's directory
-        os.rename(fresh, volume.mountpoint)
-    except OSError as error:
-        raise store_error(error, volume.mountpoint) from error
+        copy_owned(os.readlink(f"/proc/self/fd/{found}"), new)
     finally:
         os.close(found)
+    return True
 
 
 def _remove_users(store: Store, name: str, stop_timeout_seconds: int | None) -> None:

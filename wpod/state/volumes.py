@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wpod.errors import InUse, NameTaken, NotThere, StoreError
 from wpod.model import ids
@@ -11,9 +11,15 @@ from wpod.model.volume import Volume
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
 
+Step = Callable[[], None]
+
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
 if TYPE_CHECKING:
     from typing import Any
+
+
+def _nothing() -> None:
+    """Where there are no files."""
 
 
 class VolumeTable:
@@ -27,8 +33,11 @@ class VolumeTable:
         """Where a volume of this name has its files."""
         return f"{self._directory}/{name}/_data"
 
-    def insert(self, volume: Volume) -> None:
-        """Raises NameTaken."""
+    def insert(self, volume: Volume, before_commit: Step = _nothing) -> None:
+        """Record a volume; `before_commit` puts its files in place, and what it raises undoes the record.
+
+        Raises NameTaken.
+        """
         try:
             with self._database.transaction() as connection:
                 connection.execute(
@@ -36,6 +45,7 @@ class VolumeTable:
                     (volume.name, volume.created_nanoseconds, int(volume.anonymous),
                      to_json(dict(volume.labels)), to_json(dict(volume.options))),
                 )  # fmt: skip
+                before_commit()
         except sqlite3.IntegrityError:
             raise NameTaken(f"volume with name {volume.name} already exists") from None
 
@@ -60,11 +70,12 @@ class VolumeTable:
         )
         return [str(row[0]) for row in self._database.rows(statement, (*container_ids, *container_ids))]
 
-    def delete(self, name: str) -> None:
-        """Forget a volume; one that isn't there is done already. Raises InUse."""
+    def delete(self, name: str, before_commit: Step = _nothing) -> None:
+        """Forget a volume; one that isn't there is done already. `before_commit` as with `insert`. Raises InUse."""
         try:
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM volume WHERE name = ?", (name,))
+                before_commit()
         except sqlite3.IntegrityError:
             rows = self._database.rows("SELECT container_id FROM volume_use WHERE volume = ? ORDER BY 1", (name,))
             users = ", ".join(ids.short(str(row[0])) for row in rows)
