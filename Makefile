@@ -77,7 +77,7 @@ bench: build ## memory and times, as ratios against podman and crun (as root, on
 	$(VENV)/bin/python bench/run_all.py
 
 snapshots: build ## write the expected outputs of tests/cli anew
-	WPOD_TESTS_WRITE_SNAPSHOTS=1 $(PYTEST) tests/cli -n $(JOBS)
+	WPOD_TESTS_WRITE_SNAPSHOTS=1 $(PYTEST) tests/cli/test_snapshots.py -n $(JOBS)
 
 docs: build ## write what is made from the option table: completions and docs/compatibility.md
 	$(VENV)/bin/python -m wpod.cli.generate
