@@ -306,7 +306,7 @@ def test_a_stage_does_not_change_the_one_it_is_based_on() -> None:
 
 def test_settings_are_bounded() -> None:
     lines = "".join(f"ENV A{number}=$X\n" for number in range(50))
-    with pytest.raises(UsageError, match="File:4[0-9]: ENV: variables and labels are more than 4 MiB together"):
+    with pytest.raises(UsageError, match=r"File:4[0-9]: ENV: variables and labels are more than 4 MiB together"):
         settings_after(f"FROM scratch\nARG X={'x' * 100_000}\n{lines}")
 
 

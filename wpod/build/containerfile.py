@@ -92,7 +92,7 @@ class _Parser:
 
     def parse(self) -> Containerfile:
         self._directives()
-        instructions = []
+        instructions: list[Instruction] = []
         while self._position < len(self._lines):
             line = self._position + 1
             logical = self._logical_line()

@@ -33,7 +33,7 @@ _FLAGS = {
 class Stage:
     """One stage. `base` is a reference or `scratch`, with the variables put in; with `base_stage` another stage.
 
-    `platform` is FROM's --platform, "" where it has none. `original` is the FROM itself.
+    `platform` is FROM's --platform, "" where it has none. `shown` is the FROM as the steps tell it.
     """
 
     index: int
@@ -41,7 +41,7 @@ class Stage:
     base: str
     base_stage: int | None
     platform: str
-    original: str
+    shown: str
     line: int
     instructions: tuple[Instruction, ...]
 
@@ -213,9 +213,8 @@ class _Splitter:
         except ValueError as error:
             raise located(error, instruction, self._file.name) from None
         base_stage = _earlier_stage(self._found, base, index) if base != SCRATCH else None
-        return Stage(
-            index, name.lower(), base, base_stage, platform, instruction.original, instruction.line, instructions
-        )
+        shown = f"FROM {base} AS {name}" if name else f"FROM {base}"
+        return Stage(index, name.lower(), base, base_stage, platform, shown, instruction.line, instructions)
 
 
 def _earlier_stage(stages: Iterable[Stage], name: str, before: int) -> int | None:

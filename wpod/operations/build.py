@@ -169,7 +169,7 @@ class _Build:
         last = index == self._work.plan.needed[-1]
         added = self._added_labels(stage) if last else ()
         instructions = (*stages.triggers_of(triggers, stage, name), *stage.instructions, *added)
-        self._step(stage, 1, len(instructions) + 1, stage.original)
+        self._step(stage, 1, len(instructions) + 1, stage.shown)
         for number, instruction in enumerate(instructions, 2):
             self._step(stage, number, len(instructions) + 1, instruction.original)
             self._instruction(stage, result, instruction)
@@ -304,7 +304,7 @@ def _runs_module(result: StageResult, place: Place) -> bool:
 
 
 def _from_instruction(stage: Stage) -> Instruction:
-    return Instruction("FROM", (), "", (), False, stage.original, stage.line)
+    return Instruction("FROM", (), "", (), False, stage.shown, stage.line)
 
 
 def _quoted(text: str, escape: str) -> str:
