@@ -31,6 +31,7 @@ from wpod.storage.layout import store_error
 from wpod.storage.store import Store
 
 _REPORT_LIMIT_BYTES = 8192
+_QUOTES = frozenset("`'\"")  # a message that has one names what it is about
 _ABANDON_SECONDS = 5.0
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -200,7 +201,7 @@ def _read_to_end(reader: int) -> bytes:
 
 def _named(report: Report, program: str) -> Report:
     error = report.error
-    if isinstance(error, CannotInvoke | ProgramNotFound) and program not in error.message:
+    if isinstance(error, CannotInvoke | ProgramNotFound) and not _QUOTES & set(error.message):
         return Report(type(error)(f"{program!r}: {error.message}", hint=error.hint))
     return report
 
