@@ -124,18 +124,18 @@ def test_a_store_that_is_not_there_or_well_is_clean(filled: Wpod) -> None:
 
 
 @pytest.mark.parametrize("part", ["layer", "config", "manifest"])
-def test_a_damaged_blob_takes_its_image_along(fresh: Wpod, part: str) -> None:
-    load(fresh, IMAGE, "image")
-    load(fresh, small_image(), "other")
+def test_a_damaged_blob_takes_its_image_along(fresh_one: Wpod, part: str) -> None:
+    load(fresh_one, IMAGE, "image")
+    load(fresh_one, small_image(), "other")
     digest = {"layer": LAYER, "config": IMAGE.config_digest, "manifest": IMAGE.top}[part]
-    flip(blob(fresh, digest))
-    assert check(fresh, "--quick").ok().out == ""  # the size is right
-    found(fresh, f"{digest[7:]} is damaged", f"image localhost/image:latest has lost {digest}")
-    mended(fresh)
-    assert len(stored_images(fresh)) == 1
-    assert digest not in stored_blobs(fresh)
-    load(fresh, IMAGE, "image")
-    clean(fresh)
+    flip(blob(fresh_one, digest))
+    assert check(fresh_one, "--quick").ok().out == ""  # the size is right
+    found(fresh_one, f"{digest[7:]} is damaged", f"image localhost/image:latest has lost {digest}")
+    mended(fresh_one)
+    assert len(stored_images(fresh_one)) == 1
+    assert digest not in stored_blobs(fresh_one)
+    load(fresh_one, IMAGE, "image")
+    clean(fresh_one)
 
 
 def test_the_quick_check_sees_what_is_cut_or_gone(fresh_one: Wpod) -> None:
@@ -199,13 +199,13 @@ def _gone(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_no_marker, _rubbish_marker, _new_file, _lost_file, _cut_file, _gone])
-def test_a_damaged_tree_is_unpacked_again(filled: Wpod, damage: Callable[[Path], None]) -> None:
-    directory = tree(filled)
+def test_a_damaged_tree_is_unpacked_again(filled_one: Wpod, damage: Callable[[Path], None]) -> None:
+    directory = tree(filled_one)
     damage(directory)
-    found(filled, str(directory))
-    assert "unpacked again" in mended(filled)
+    found(filled_one, str(directory))
+    assert "unpacked again" in mended(filled_one)
     assert (directory / "fs/one").read_bytes() == b"one\n"
-    assert names(filled) == {"first", "second"}
+    assert names(filled_one) == {"first", "second"}
 
 
 PRIVATE = content.image(
@@ -325,15 +325,15 @@ STATES: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("damage", STATES)
-def test_a_damaged_state_file_is_reset(filled: Wpod, damage: str) -> None:
-    state = container(filled) / "state"
+def test_a_damaged_state_file_is_reset(filled_one: Wpod, damage: str) -> None:
+    state = container(filled_one) / "state"
     state.unlink(missing_ok=True)
     STATES[damage](state)
-    assert names(filled) == {"first", "second"}
-    found(filled, f"container first: {state}")
-    assert "reset to created" in mended(filled)
-    assert filled("inspect", "--format", "{{.State.Status}}", "first").ok().line == "created"
-    filled("rm", "first").ok()
+    assert names(filled_one) == {"first", "second"}
+    found(filled_one, f"container first: {state}")
+    assert "reset to created" in mended(filled_one)
+    assert filled_one("inspect", "--format", "{{.State.Status}}", "first").ok().line == "created"
+    filled_one("rm", "first").ok()
 
 
 def test_a_state_file_that_is_a_link_leads_nowhere(filled_one: Wpod) -> None:

@@ -127,7 +127,7 @@ def test_links_do_not_hide_how_deep_a_directory_is(box: Box) -> None:
 def test_a_tree_nested_too_deeply_for_recursion_is_removed(tmp_path: Path) -> None:
     """A guest can make one."""
     where = os.open(tmp_path, os.O_PATH)
-    for name in ("top", *["d"] * 3000):
+    for name in ("top", *["d"] * 1500):
         os.mkdir(name, 0o700, dir_fd=where)
         below = os.open(name, os.O_PATH, dir_fd=where)
         os.close(os.open("f", os.O_CREAT | os.O_WRONLY, 0o400, dir_fd=below))

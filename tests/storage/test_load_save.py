@@ -301,6 +301,15 @@ def test_what_cannot_be_opened_makes_no_store(fresh_one: Wpod) -> None:
     assert not fresh_one.store.exists()
 
 
+def test_a_load_removes_what_a_killed_one_left(fresh_one: Wpod) -> None:
+    load_lines(fresh_one, building.tar_of(building.oci_members(TWO, "x")))
+    left = fresh_one.store / "tmp/load-0123456789abcdef"
+    left.mkdir()
+    (left / "1").write_bytes(b"half an archive")
+    load(fresh_one, b"").fails(125, "empty")
+    assert not left.exists()
+
+
 def test_load_mends_a_damaged_blob(fresh_one: Wpod) -> None:
     archive = building.tar_of(building.oci_members(TWO, "x"))
     load_lines(fresh_one, archive)
