@@ -161,11 +161,8 @@ def runtime_root(store_root: str) -> str:
     /run/wpod as root; $XDG_RUNTIME_DIR/wpod, else /run/user/UID/wpod, else /tmp/wpod-UID otherwise.
     Raises StoreError where it can't be made, belongs to somebody else or can be written by others.
     """
-    uid = os.geteuid()
-    base = _SYSTEM_RUN if uid == 0 else _user_runtime_base(uid)
-    real = os.path.realpath(store_root)
-    own = base if real == _real_default_store() else _keyed(base, real)
-    for directory in dict.fromkeys((base, own)):  # one by one: makedirs' mode is for the last directory alone
+    directories = _runtime_directories(store_root)
+    for directory in directories:  # one by one: makedirs' mode is for the last directory alone
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         except FileExistsError:
@@ -175,13 +172,34 @@ def runtime_root(store_root: str) -> str:
                 f"{directory} can't be made: {error.strerror}",
                 hint="set XDG_RUNTIME_DIR to a directory that can be written",
             ) from None
-        found = os.lstat(directory)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
-            raise StoreError(
-                f"{directory} is not a directory that only this user can write to",
-                hint=f"remove it, or set XDG_RUNTIME_DIR to a directory of user {uid}",
-            )
-    return own
+        _check_is_own(directory)
+    return directories[-1]
+
+
+def runtime_path(store_root: str) -> str:
+    """As `runtime_root`, but nothing is made: what is there is checked. Raises StoreError."""
+    directories = _runtime_directories(store_root)
+    for directory in directories:
+        if os.path.lexists(directory):
+            _check_is_own(directory)
+    return directories[-1]
+
+
+def _runtime_directories(store_root: str) -> tuple[str, ...]:
+    """The user's directory and the store's own in it, which is the same one for the default store."""
+    uid = os.geteuid()
+    base = _SYSTEM_RUN if uid == 0 else _user_runtime_base(uid)
+    real = os.path.realpath(store_root)
+    return (base,) if real == _real_default_store() else (base, _keyed(base, real))
+
+
+def _check_is_own(directory: str) -> None:
+    uid, found = os.geteuid(), os.lstat(directory)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
+        raise StoreError(
+            f"{directory} is not a directory that only this user can write to",
+            hint=f"remove it, or set XDG_RUNTIME_DIR to a directory of user {uid}",
+        )
 
 
 def _user_runtime_base(uid: int) -> str:

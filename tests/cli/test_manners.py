@@ -160,7 +160,7 @@ def test_the_working_directory_is_gone(fresh: Wpod) -> None:
         fresh(*arguments, before_exec=leave).ok()
     for arguments in (
         ("--root", "relative", "ps"), ("run", "-v", "./a:/b", "image"), ("run", "--env-file", "a", "image"),
-        ("load", "-i", "a.tar"), ("completion", "bash", "-f", "script"),
+        ("load", "-i", "a.tar"), ("completion", "bash", "-f", "script"), ("build", "."),
     ):  # fmt: skip
         fresh(*arguments, before_exec=leave).fails(125)
     fresh("ps", before_exec=leave, environment={"WPOD_ROOT": "relative"}).fails(125, "working directory is gone")

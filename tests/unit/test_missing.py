@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
 
 from wpod.errors import StoreError
+from wpod.kernel import cgroup
 from wpod.model.id_map import IDENTITY
 from wpod.queries.doctor import Cgroups, Confinement, Engine, Facts, Program, Roots, Users
 from wpod.queries.missing import missing
@@ -135,4 +137,27 @@ def test_limits_are_grouped_by_their_reason() -> None:
 )
 def test_the_way_to_limits_depends_on_the_machine(mode: str, users: Users, word: str) -> None:
     ((_, hint),) = _with(users=users, cgroups=Cgroups(mode, "cgroupfs", (), dict.fromkeys(_FLAGS, "for a reason")))
+    assert word in hint
+
+
+@pytest.mark.parametrize(
+    ("arrange", "word"),
+    [
+        ({"systemd_runs": lambda: False}, "run wpod as root"),
+        ({"systemd_runs": lambda: True, "_user_service": lambda: "/nowhere"}, "loginctl enable-linger"),
+        (
+            {"systemd_runs": lambda: True, "_user_service": lambda: "/", "_user_runtime": lambda: "/nowhere"},
+            "dbus-user-session",
+        ),
+    ],
+)
+def test_a_user_s_way_to_limits_fits_the_words_of_the_refusal(
+    arrange: dict[str, object], word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for name, value in arrange.items():
+        monkeypatch.setattr(cgroup, name, value)
+    reason = cgroup._no_manager()
+    assert reason is not None
+    ((_, hint),) = _with(users=_USER, cgroups=Cgroups("v2", "systemd", (), dict.fromkeys(_FLAGS, reason)))
     assert word in hint

@@ -9,6 +9,12 @@ from wpod.errors import WpodError
 from wpod.queries.doctor import COMPILER, MONITOR, RUNNER, Cgroups, Confinement, Engine, Facts, Roots, Users
 
 _BUILD_HINT = "build and install wpod: make install"
+# By the words of `wpod.kernel.cgroup`.
+_USER_HINTS = {
+    "no systemd": "run wpod as root",
+    "no manager": "log in, or: loginctl enable-linger",
+    "session bus": "as root: apt-get install dbus-user-session, then log in again",
+}
 _V2_HINT = "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1 on the kernel's command line)"
 _RANGE = "100000-165535"
 # The value that allows what 0 or 1 forbids (wpod.kernel.overlay has the ones that forbid).
@@ -113,15 +119,20 @@ def _of_limits(cgroups: Cgroups, users: Users) -> list[Missing]:
     for flag, reason in cgroups.limits.items():
         if reason is not None:
             by_reason.setdefault(reason, []).append(flag)
-    hint = _limit_hint(cgroups.mode, is_root=users.uid == 0)
-    return [Missing(", ".join(flags), f"refused: {reason}", hint) for reason, flags in by_reason.items()]
+    return [
+        Missing(", ".join(flags), f"refused: {reason}", _limit_hint(cgroups.mode, reason, is_root=users.uid == 0))
+        for reason, flags in by_reason.items()
+    ]
 
 
-def _limit_hint(mode: str, *, is_root: bool) -> str:
+def _limit_hint(mode: str, reason: str, *, is_root: bool) -> str:
     if mode == "none":
         return "as root: mount -t cgroup2 none /sys/fs/cgroup"
     if mode != "v2":
         return f"{_V2_HINT}, or swapaccount=1" if is_root else f"run wpod as root, or {_V2_HINT}"
     if is_root:
         return "as root: echo +memory +cpu +pids > /sys/fs/cgroup/cgroup.subtree_control"
-    return "as root: systemctl set-property user@.service Delegate='cpu memory pids', then log in again"
+    for words, hint in _USER_HINTS.items():
+        if words in reason:
+            return hint
+    return "as root: systemctl edit user@.service, with [Service] Delegate=cpu memory pids, then log in again"

@@ -98,7 +98,7 @@ def _store(session: Session, facts: Facts) -> tuple[dict[str, object], WpodError
     counts, images, problem = Counter[Status](), 0, None
     try:
         root = paths.absolute(root) if root else paths.data_root()
-        run = session.store.paths.run
+        run = paths.runtime_path(root)
         counts = Counter(one.observed.status for one in containers.all_containers(session.store))
         images = len(session.store.images.all())
     except WpodError as error:
