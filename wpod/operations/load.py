@@ -6,6 +6,7 @@ configs and layers, and that the layers unpack to what the configs say. Images a
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -36,6 +37,7 @@ def load(store: Store, path: str, standard_input: BinaryIO, progress: Progress =
 
     Raises UsageError where it can't be opened, InvalidImage, DigestMismatch, StoreError.
     """
+    _sweep_staging(store)
     with open_archive(store.layout, path, standard_input) as archive:
         try:
             found = archived_images.images_of(archive)
@@ -45,6 +47,14 @@ def load(store: Store, path: str, standard_input: BinaryIO, progress: Progress =
                 raise
             raise type(error)(f"{archive.what}: {error.message}", hint=error.hint) from error
         return [_record(store, item, progress) for item in _adopted(store, found, progress)]
+
+
+def _sweep_staging(store: Store) -> None:
+    """A killed load may have left a whole archive, which would be in this one's way on a full disk."""
+    if os.path.isdir(store.paths.temporary) and os.access(store.paths.root, os.W_OK):
+        with store.layout.sole_lease() as alone:
+            if alone:
+                store.layout.sweep_staging()
 
 
 def _verify(store: Store, found: list[ArchivedImage]) -> None:
