@@ -121,8 +121,9 @@ def test_limits_are_grouped_by_their_reason() -> None:
     limits = dict.fromkeys(_FLAGS, "cgroup v1 can't be delegated to a user")
     assert [what for what, _ in _with(cgroups=Cgroups("hybrid", "cgroupfs", (), limits))] == [", ".join(_FLAGS)]
     limits = {**dict.fromkeys(_FLAGS), "--cpus": "no cpu", "--cpu-shares": "no cpu", "--pids-limit": "no pids"}
-    found = _with(cgroups=Cgroups("v2", "systemd", ("memory",), limits))
-    assert [what for what, _ in found] == ["--cpus, --cpu-shares", "--pids-limit"]
+    cpu, pids = missing(replace(_COMPLETE, cgroups=Cgroups("v2", "systemd", ("memory",), limits)))
+    assert (cpu.what, cpu.why) == ("--cpus, --cpu-shares", "refused: no cpu")
+    assert (pids.what, pids.why) == ("--pids-limit", "refused: no pids (but for wasm: --pids-limit)")
 
 
 @pytest.mark.parametrize(

@@ -120,9 +120,15 @@ def _of_limits(cgroups: Cgroups, users: Users) -> list[Missing]:
         if reason is not None:
             by_reason.setdefault(reason, []).append(flag)
     return [
-        Missing(", ".join(flags), f"refused: {reason}", _limit_hint(cgroups.mode, reason, is_root=users.uid == 0))
+        Missing(", ".join(flags), _refused(reason, flags), _limit_hint(cgroups.mode, reason, is_root=users.uid == 0))
         for reason, flags in by_reason.items()
     ]
+
+
+def _refused(reason: str, flags: list[str]) -> str:
+    """Memory and processes of a wasm guest are counted without a cgroup: by the engine and the confinement."""
+    held = [flag for flag in flags if not flag.startswith("--cpu")]
+    return f"refused: {reason}" + (f" (but for wasm: {', '.join(held)})" if held else "")
 
 
 def _limit_hint(mode: str, reason: str, *, is_root: bool) -> str:
