@@ -19,9 +19,15 @@ from wpod.storage.store import Store
 
 
 def all_containers(store: Store) -> list[Container]:
-    """Every container that exists, newest first."""
-    joined = (join(store, record) for record in store.containers.all())
-    return [container for container in joined if not is_gone(container)]
+    """Every container that exists and whose record can be read, newest first."""
+    return listing(store)[0]
+
+
+def listing(store: Store) -> tuple[list[Container], list[StoreError]]:
+    """As `all_containers`, with an error for each container whose record can't be read."""
+    records, problems = store.containers.readable()
+    joined = (join(store, record) for record in records)
+    return [container for container in joined if not is_gone(container)], problems
 
 
 def find(store: Store, name_or_id: str) -> Container:

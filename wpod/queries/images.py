@@ -101,14 +101,6 @@ def repository_digests(image: Image) -> list[str]:
         name for name in image.names if "@" in name})  # fmt: skip
 
 
-def containers_of(store: Store) -> dict[str, int]:
-    """How many containers each image has, by image ID."""
-    counts: dict[str, int] = {}
-    for record in store.containers.all():
-        counts[record.image_id] = counts.get(record.image_id, 0) + 1
-    return counts
-
-
 def config_document(store: Store, image: Image) -> dict[str, Any]:
     """The raw config; {} for an artifact. Raises StoreError, DigestMismatch where it is damaged."""
     data = store.blobs.read(image.config_descriptor.digest, documents.MAX_CONFIG_BYTES)

@@ -62,12 +62,23 @@ class ContainerTable:
         )
 
     def all(self) -> list[ContainerRecord]:
-        """Newest first, ties by ID."""
+        """Newest first, ties by ID. Raises StoreError where one can't be read."""
         return self._select("ORDER BY created_nanoseconds DESC, container_id", ())
 
+    def readable(self) -> tuple[list[ContainerRecord], list[StoreError]]:
+        """As `all`, going on past records that can't be read, each of which gives an error."""
+        rows = self._database.rows(f"SELECT {_COLUMNS} FROM container ORDER BY created_nanoseconds DESC, container_id")
+        return _readable(rows)
+
     def removable(self) -> list[ContainerRecord]:
-        """Those recorded with --rm, oldest first."""
-        return self._select("WHERE remove = 1 ORDER BY created_nanoseconds, container_id", ())
+        """Those recorded with --rm, oldest first; one that can't be read is left alone."""
+        clause = "WHERE remove = 1 ORDER BY created_nanoseconds, container_id"
+        return _readable(self._database.rows(f"SELECT {_COLUMNS} FROM container {clause}"))[0]
+
+    def counts_by_image(self) -> dict[str, int]:
+        """How many containers each image has, by image ID."""
+        rows = self._database.rows("SELECT image_id, count(*) FROM container GROUP BY image_id")
+        return {str(image_id): int(str(count)) for image_id, count in rows}
 
     def ids(self) -> set[str]:
         """All container IDs."""
@@ -114,6 +125,17 @@ class ContainerTable:
         return [_record(row) for row in rows]
 
 
+def _readable(rows: Sequence[tuple[Any, ...]]) -> tuple[list[ContainerRecord], list[StoreError]]:
+    records: list[ContainerRecord] = []
+    problems: list[StoreError] = []
+    for row in rows:
+        try:
+            records.append(_record(row))
+        except StoreError as error:
+            problems.append(error)
+    return records, problems
+
+
 def _record(row: tuple[Any, ...]) -> ContainerRecord:
     try:
         return ContainerRecord(
@@ -123,4 +145,7 @@ def _record(row: tuple[Any, ...]) -> ContainerRecord:
             create_command=tuple(from_json(row[10], list)), start_count=row[11],
         )  # fmt: skip
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"the record of container {ids.short(row[0])} can't be read: {error}") from error
+        raise StoreError(
+            f"the record of container {ids.short(row[0])} can't be read: {error}",
+            hint="wpod system check --repair --force removes what can't be mended",
+        ) from error

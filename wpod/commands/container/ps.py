@@ -26,7 +26,14 @@ _HEADERS = {
 
 def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> int:
     """Table, template, JSON or IDs; running containers, oldest first, unless options say otherwise."""
-    chosen = _chosen(session, options)
+    containers, problems = queries.listing(session.store)
+    status = _print(session, options, _chosen(session, options, containers))
+    for problem in problems:
+        session.output.error(problem.message, problem.hint)
+    return int(ExitCode.FAILED) if problems else status
+
+
+def _print(session: Session, options: Options, chosen: list[Container]) -> int:
     format_ = options.text("format")
     whole = options.flag("no-trunc")
     if format_:
@@ -52,12 +59,11 @@ def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> 
     return ExitCode.SUCCESS
 
 
-def _chosen(session: Session, options: Options) -> list[Container]:
+def _chosen(session: Session, options: Options, newest_first: list[Container]) -> list[Container]:
     last, latest = options.number("last"), options.flag("latest")
     if latest and options.given("last"):
         raise UsageError("last and latest are mutually exclusive")
     terms = options.values("filter", tuple)
-    newest_first = queries.all_containers(session.store)
     if terms:
         from wpod.queries.filters import container_filter
 

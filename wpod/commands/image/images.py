@@ -27,7 +27,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     if options.flag("quiet") and format_:
         raise UsageError("--quiet can't be used with --format")
     chosen = queries.selected(session.store, terms, arguments[0] if arguments else "")
-    counts = queries.containers_of(session.store)
+    counts = session.store.containers.counts_by_image()
     if template.wants_json(format_):
         session.output.line(json.document([_json(image, counts) for image in _images_sorted(chosen, options)]))
         return ExitCode.SUCCESS
