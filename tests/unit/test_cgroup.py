@@ -30,19 +30,27 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         systemd: bool = False,
         controllers: str = "cpu memory pids",
         swap: bool = True,
+        manager: bool = True,
+        bus: bool = True,
     ) -> Path:
         root = tmp_path / "cgroup"
-        root.mkdir()
+        root.mkdir(exist_ok=True)
+        runtime = tmp_path / "runtime"
+        runtime.mkdir(exist_ok=True)
+        if bus:
+            (runtime / "bus").touch()
         points = {name: str(root / name) for name in controllers.split()} if hierarchy is not Hierarchy.V2 else {}
         for point in points.values():
             Path(point).mkdir()
         if "memory" in points and swap:
             (root / "memory" / "memory.memsw.limit_in_bytes").touch()
         base = root if uid == 0 else root / f"user.slice/user-{uid}.slice/user@{uid}.service"
-        base.mkdir(parents=True, exist_ok=True)
-        (base / "cgroup.controllers").write_text(controllers + "\n")
+        if manager:
+            base.mkdir(parents=True, exist_ok=True)
+            (base / "cgroup.controllers").write_text(controllers + "\n")
         for name, value in {
-            "_ROOT": str(root), "hierarchy": lambda: hierarchy, "_systemd_runs": lambda: systemd,
+            "_ROOT": str(root), "_user_runtime": lambda: str(runtime),
+            "hierarchy": lambda: hierarchy, "systemd_runs": lambda: systemd,
             "_controllers_v1": lambda: points if hierarchy in (Hierarchy.V1, Hierarchy.HYBRID) else {},
         }.items():  # fmt: skip
             monkeypatch.setattr(cgroup, name, value)
@@ -95,19 +103,37 @@ def test_v1_in_one_directory_for_each_controller(hierarchy: Hierarchy, machine: 
     assert not (root / "memory" / "wpod" / other).exists()
 
 
-@pytest.mark.parametrize(("uid", "manager"), [(0, ()), (1000, ("--user",))])
-def test_systemd_makes_a_scope(uid: int, manager: tuple[str, ...], machine: Callable[..., Path]) -> None:
+@pytest.mark.parametrize(
+    ("uid", "manager", "parent"),
+    [(0, "--system", "system.slice"), (1000, "--user", "user.slice/user-1000.slice/user@1000.service/app.slice")],
+)
+def test_systemd_makes_a_scope(uid: int, manager: str, parent: str, machine: Callable[..., Path]) -> None:
     root = machine(Hierarchy.V2, uid=uid, systemd=True)
     placed = cgroup.place(ID, ALL)
-    assert placed.directories == ()
-    assert placed.prefix[: 2 + len(manager)] == ("systemd-run", *manager, "--scope")
+    assert placed.prefix[:3] == ("systemd-run", manager, "--scope")
     assert placed.prefix[-1] == "--"
     assert {"Delegate=yes", f"MemoryMax={64 * MIB}", f"MemorySwapMax={32 * MIB}", "CPUQuota=150.00%", "CPUWeight=39",
             "TasksMax=7"} <= set(placed.prefix)  # fmt: skip
     assert not (root / "wpod").exists()
-    units = {word for _ in range(3) for word in cgroup.place(ID, ALL).prefix if word.startswith("--unit=")}
+    (unit,) = [word.removeprefix("--unit=") for word in placed.prefix if word.startswith("--unit=")]
+    assert placed.directories == (f"{root}/{parent}/{unit}",)
+    assert f"--slice={Path(parent).name}" in placed.prefix
+    units = {cgroup.place(ID, ALL).directories for _ in range(3)}
     assert len(units) == 3  # a unit that is just ending must not be in the way of the next start
-    assert all(ID in unit for unit in units)
+    assert all(ID in unit for (unit,) in units)
+
+
+def test_the_user_s_systemd_is_found_whatever_the_environment_says(
+    machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/elsewhere")
+    machine(Hierarchy.V2, uid=1000, systemd=True)
+    runtime = cgroup._user_runtime()
+    assert cgroup.place(ID, ALL).environment == (
+        ("XDG_RUNTIME_DIR", runtime), ("DBUS_SESSION_BUS_ADDRESS", f"unix:path={runtime}/bus"),
+    )  # fmt: skip
+    machine(Hierarchy.V2, systemd=True)
+    assert cgroup.place(ID, ALL).environment == ()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +150,7 @@ def test_swap_is_counted_apart_on_v2(
     root = machine(Hierarchy.V2)
     cgroup.place(ID, limits)
     assert settings(root)["wpod/memory.swap.max"] == v2
-    monkeypatch.setattr(cgroup, "_systemd_runs", lambda: True)
+    monkeypatch.setattr(cgroup, "systemd_runs", lambda: True)
     assert scope in cgroup.place(ID, limits).prefix
 
 
@@ -153,6 +179,14 @@ MISSING = {
         {"hierarchy": Hierarchy.V1, "swap": False}, LimitOptions(64 * MIB, 96 * MIB), ("--memory-swap", "swap"),
     ),
     "v2 as a user without systemd": ({"hierarchy": Hierarchy.V2, "uid": 1000}, LimitOptions(64 * MIB), ("no systemd",)),
+    "v2 without a manager of the user's": (
+        {"hierarchy": Hierarchy.V2, "uid": 1000, "systemd": True, "manager": False},
+        LimitOptions(64 * MIB), ("--memory", "no manager for user 1000", "loginctl enable-linger"),
+    ),
+    "v2 without a bus of the user's": (
+        {"hierarchy": Hierarchy.V2, "uid": 1000, "systemd": True, "bus": False},
+        LimitOptions(64 * MIB), ("--memory", "dbus-user-session"),
+    ),
     "v2 without delegated cpu": (
         {"hierarchy": Hierarchy.V2, "uid": 1000, "systemd": True, "controllers": "memory pids"},
         LimitOptions(cpu_shares=5), ("--cpu-shares", "cpu is not delegated"),
@@ -182,6 +216,36 @@ def test_a_limit_that_needs_no_missing_controller_is_held(machine: Callable[...,
     machine(Hierarchy.V1, controllers="pids")
     assert cgroup.can_enforce(LimitOptions(pids=1))
     assert not cgroup.can_enforce(LimitOptions(pids=1, memory_bytes=MIB))
+
+
+# --- joining ------------------------------------------------------------------------------------------------------
+
+
+def test_a_process_joins_every_v1_cgroup_of_the_container(machine: Callable[..., Path]) -> None:
+    root = machine(Hierarchy.V1)
+    cgroup.place(ID, LimitOptions(64 * MIB, pids=1))
+    cgroup.enter(ID, os.getpid())
+    joined = {str(path.parent.relative_to(root)) for path in root.rglob("cgroup.procs")}
+    assert joined == {f"memory/wpod/{ID}", f"pids/wpod/{ID}"}
+    assert all(path.read_text() == "0" for path in root.rglob("cgroup.procs"))
+
+
+def test_a_process_joins_the_cgroup_of_a_member_on_v2(
+    machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = machine(Hierarchy.V2)
+    (root / "some.slice/one.scope").mkdir(parents=True)
+    monkeypatch.setattr(cgroup, "_cgroup_of", lambda member: "/some.slice/one.scope")
+    cgroup.enter(ID, 4711)
+    assert (root / "some.slice/one.scope/cgroup.procs").read_text() == "0"
+
+
+def test_what_cannot_be_joined_is_named(machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = machine(Hierarchy.V2)
+    monkeypatch.setattr(cgroup, "_cgroup_of", lambda member: "/gone.scope")
+    with pytest.raises(CannotEnforce, match=r"gone\.scope/cgroup\.procs can't be joined: No such file"):
+        cgroup.enter(ID, 4711)
+    assert not list(root.rglob("cgroup.procs"))
 
 
 # --- making and removing ------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ Theory of operation. An empty cgroup costs 55 to 73 kB of kernel memory, so with
 With limits it depends on the machine (cgroups(7)):
 
 * systemd runs: the keeper is started in a transient scope (`systemd-run --scope`), as root and as a user;
-  the scope goes with its last process. Only systemd may write below its own tree.
+  the scope goes with its last process. Only systemd may write below its own tree. Its directory is known before it
+  is there, for slice and name are chosen here; the keeper joins it once more, which shows that it is the right one.
 * pure v2 without systemd, as root: one directory below `wpod/`, joined before the guest is loaded.
 * v1 or hybrid, as root: one directory for each controller that a limit needs.
 * v1 or hybrid as a user: there is no delegation, the limit is refused and what is missing is named.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import functools
 import os
 import time
@@ -39,9 +41,10 @@ class Hierarchy(enum.Enum):
 
 @frozen
 class Placement:
-    """How a keeper gets into the cgroup: a command before its own, or directories that it joins."""
+    """How a keeper gets into the cgroup: a command before its own, with its environment; directories that it joins."""
 
     prefix: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
     directories: tuple[str, ...] = ()
 
 
@@ -68,15 +71,20 @@ def hides_unified() -> bool:
     return hierarchy() is Hierarchy.HYBRID and os.path.isdir(f"{_ROOT}/unified")
 
 
+def systemd_runs() -> bool:
+    """Whether systemd is this machine's init (sd_booted(3))."""
+    return os.path.isdir("/run/systemd/system")
+
+
 def made_by_systemd() -> bool:
     """Whether systemd makes the cgroups here; otherwise they are made as directories."""
-    return hierarchy() is Hierarchy.V2 and _systemd_runs()
+    return hierarchy() is Hierarchy.V2 and systemd_runs()
 
 
 def controllers() -> tuple[str, ...]:
     """The controllers that hold limits for this user, in the kernel's order on v2, sorted on v1."""
     if hierarchy() is Hierarchy.V2:
-        if not _systemd_runs() and os.geteuid() != 0:
+        if not systemd_runs() and os.geteuid() != 0:
             return ()
         return tuple(_available_v2())
     return tuple(sorted(_controllers_v1())) if os.geteuid() == 0 else ()
@@ -100,10 +108,29 @@ def place(container_id: str, limits: LimitOptions) -> Placement:
         return Placement()
     check(limits)
     if made_by_systemd():
-        return Placement(prefix=_scope(container_id, limits))
+        return _scope(container_id, limits)
     if hierarchy() is Hierarchy.V2:
         return Placement(directories=(_make_v2(container_id, limits),))
     return Placement(directories=_make_v1(container_id, limits))
+
+
+def enter(container_id: str, member: int) -> None:
+    """Move this process into the cgroups of a container that has some; `member` is a process in them.
+
+    Raises CannotEnforce. May be called between fork and exec.
+    """
+    if hierarchy() is not Hierarchy.V2:
+        targets = [directory for directory in directories(container_id) if os.path.isdir(directory)]
+    else:
+        targets = [_ROOT + _cgroup_of(member)]
+    try:
+        for directory in targets:
+            _write(f"{directory}/cgroup.procs", "0")
+    except OSError as error:
+        # From a login session a user may not: the kernel wants the right to write to what is above both cgroups.
+        if not (made_by_systemd() and os.geteuid() != 0 and error.errno in (errno.EACCES, errno.EPERM)):
+            raise CannotEnforce(f"{error.filename} can't be joined: {error.strerror}") from None
+        _attach(os.path.basename(targets[0]))
 
 
 def remove(container_id: str) -> None:
@@ -146,12 +173,27 @@ def _missing(limits: LimitOptions) -> str | None:
 
 
 def _missing_v2(limits: LimitOptions) -> str | None:
-    if not _systemd_runs() and os.geteuid() != 0:
-        return f"{_names(limits)}: no systemd that would delegate a cgroup to this user"
+    reason = _no_manager()
+    if reason is not None:
+        return f"{_names(limits)}: {reason}"
     available = _available_v2()
     for setting in _settings_v2(limits):
         if setting.controller not in available:
             return f"{_names(limits)}: the cgroup controller {setting.controller} is not delegated to this user"
+    return None
+
+
+def _no_manager() -> str | None:
+    """Why nobody would make a cgroup for this user, None where somebody does."""
+    uid = os.geteuid()
+    if uid == 0:
+        return None
+    if not systemd_runs():
+        return "no systemd that would delegate a cgroup to this user"
+    if not os.path.isdir(_user_service()):
+        return f"systemd runs no manager for user {uid} (loginctl enable-linger starts one)"
+    if not os.path.exists(f"{_user_runtime()}/bus"):
+        return f"user {uid} has no D-Bus session bus (apt-get install dbus-user-session)"
     return None
 
 
@@ -212,7 +254,7 @@ def _weight(shares: int) -> int:
     return 1 + (min(max(shares, 2), 262144) - 2) * 9999 // 262142
 
 
-def _scope(container_id: str, limits: LimitOptions) -> tuple[str, ...]:
+def _scope(container_id: str, limits: LimitOptions) -> Placement:
     properties = ["Delegate=yes"]
     if limits.memory_bytes:
         properties.append(f"MemoryMax={limits.memory_bytes}")
@@ -224,10 +266,33 @@ def _scope(container_id: str, limits: LimitOptions) -> tuple[str, ...]:
         properties.append(f"CPUWeight={_weight(limits.cpu_shares)}")
     if limits.pids:
         properties.append(f"TasksMax={'infinity' if limits.pids < 0 else limits.pids}")
-    manager = () if os.geteuid() == 0 else ("--user",)
-    unit = f"--unit=wpod-{container_id}-{time.monotonic_ns():x}"
+    if os.geteuid() == 0:
+        manager, parent, slice_ = "--system", _ROOT, "system.slice"
+    else:
+        manager, parent, slice_ = "--user", _user_service(), "app.slice"
+    unit = f"wpod-{container_id}-{time.monotonic_ns():x}.scope"  # the last one's may not have been forgotten yet
     options = [word for item in properties for word in ("--property", item)]
-    return ("systemd-run", *manager, "--scope", "--quiet", "--collect", unit, *options, "--")
+    command = ("systemd-run", manager, "--scope", "--quiet", "--collect", f"--slice={slice_}", f"--unit={unit}")
+    return Placement((*command, *options, "--"), _bus(), (f"{parent}/{slice_}/{unit}",))
+
+
+def _bus() -> tuple[tuple[str, str], ...]:
+    """How the user's systemd is reached, whatever the environment says of it: units have none, others another one."""
+    if os.geteuid() == 0:
+        return ()
+    runtime = _user_runtime()
+    return (("XDG_RUNTIME_DIR", runtime), ("DBUS_SESSION_BUS_ADDRESS", f"unix:path={runtime}/bus"))
+
+
+def _attach(unit: str) -> None:
+    """Have the user's systemd move this process into one of its delegated units (org.freedesktop.systemd1(5))."""
+    from wpod import programs
+
+    manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+    call = ("busctl", "--user", "call", *manager, "AttachProcessesToUnit", "ssau", unit, "", "1", str(os.getpid()))
+    done = programs.run(call, environment=dict(_bus()))
+    if done.status != 0:
+        raise CannotEnforce(f"the cgroup of {unit} can't be joined: {done.complaint}")
 
 
 def _make_v2(container_id: str, limits: LimitOptions) -> str:
@@ -291,14 +356,21 @@ def _read(path: str) -> str:
         return ""
 
 
-def _systemd_runs() -> bool:
-    """sd_booted(3)."""
-    return os.path.isdir("/run/systemd/system")
-
-
 def _user_service() -> str:
     uid = os.geteuid()
     return f"{_ROOT}/user.slice/user-{uid}.slice/user@{uid}.service"
+
+
+def _user_runtime() -> str:
+    return f"/run/user/{os.geteuid()}"
+
+
+def _cgroup_of(pid: int) -> str:
+    """The path of a process's cgroup on v2 (cgroups(7)), as this process's cgroup namespace shows it."""
+    for line in _read(f"/proc/{pid}/cgroup").splitlines():
+        if line.startswith("0::/"):
+            return line[len("0::") :]
+    raise CannotEnforce(f"process {pid} is in no cgroup")
 
 
 @functools.cache

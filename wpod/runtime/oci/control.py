@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 
 from wpod import paths, programs
 from wpod.errors import CannotInvoke, ExitCode, ProgramNotFound, WpodError
@@ -29,9 +30,8 @@ def runtime_program(wanted: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What the monitor and the runtime need; a scope of the user's systemd is reached through the rest."""
-    kept = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
-    return {"PATH": _PROGRAM_PATH, **{name: os.environ[name] for name in kept if name in os.environ}}
+    """What the monitor and the runtime need."""
+    return {"PATH": _PROGRAM_PATH}
 
 
 def global_options(launch: Launch, runtime: str) -> list[str]:
@@ -78,7 +78,8 @@ def execute(launch: Launch, observed: Observation, wanted: Exec) -> int:
         surroundings = ["--join", str(observed.state.pid)] if os.geteuid() != 0 else []
         command = ["exec", "--process", process_file, launch.record.container_id]
         arguments = _in_surroundings(launch, surroundings, command, log_file)
-        status = _run_attached(arguments, wanted.interactive)
+        member = observed.state.pid if plan.limits.needs_cgroup else None
+        status = _run_attached(arguments, wanted.interactive, lambda: _enter_cgroup(launch, member, log_file))
         if status != 0:
             _raise_complaint(log_file)
         return status
@@ -93,10 +94,29 @@ def _search_path(environment: tuple[str, ...], request: oci_spec.ExecRequest) ->
     return settings.get("PATH", "")
 
 
-def _run_attached(arguments: list[str], interactive: bool) -> int:
-    """A child with this process's streams; signals of the terminal reach it directly, so they are ignored here."""
+def _enter_cgroup(launch: Launch, member: int | None, log_file: str) -> None:
+    """In the child: the limits hold for what runs later, too. The runtime was told to leave cgroups alone."""
+    if member is None:
+        return
+    try:
+        cgroup.enter(launch.record.container_id, member)
+    except WpodError as error:
+        with open(log_file, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(error.message)
+        os._exit(ExitCode.FAILED)
+
+
+def _run_attached(arguments: list[str], interactive: bool, entering: Callable[[], None]) -> int:
+    """A child with this process's streams; signals of the terminal reach it directly, so they are ignored here.
+
+    `entering` is called in the child before its program.
+    """
     import signal
     import subprocess
+
+    def prepare() -> None:
+        _default_signals()
+        entering()
 
     ignored = (signal.SIGINT, signal.SIGQUIT)
     before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
@@ -106,7 +126,7 @@ def _run_attached(arguments: list[str], interactive: bool) -> int:
             stdin=None if interactive else subprocess.DEVNULL,
             env=environment(),
             restore_signals=True,
-            preexec_fn=_default_signals,  # noqa: PLW1509 - no threads here
+            preexec_fn=prepare,  # noqa: PLW1509 - no threads here
         )
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda received, _frame: child.send_signal(received))

@@ -79,7 +79,8 @@ class NativeBackend:
         pairs += [("cgroup", directory) for directory in placement.directories]
         pairs += self._runtime_pairs(launch)
         pairs += self._root_pairs(launch)
-        return Command(paths.part("wpod-monitor"), tuple(pairs), control.environment(), placement.prefix)
+        environment = {**control.environment(), **dict(placement.environment)}
+        return Command(paths.part("wpod-monitor"), tuple(pairs), environment, placement.prefix)
 
     def spec(self, launch: Launch) -> dict[str, object]:
         """The container's config.json as a document."""

@@ -66,19 +66,20 @@ class WasmBackend:
     def command(self, launch: Launch) -> Command:
         plan = launch.record.plan
         prefix: tuple[str, ...] = ()
+        environment: dict[str, str] = {}
         pairs = common_pairs(launch)
         if plan.limits.needs_cgroup:
             from wpod.kernel import cgroup
 
             if _needs_own_cgroup(plan) or cgroup.can_enforce(plan.limits):
                 placement = cgroup.place(launch.record.container_id, plan.limits)
-                prefix = placement.prefix
+                prefix, environment = placement.prefix, dict(placement.environment)
                 pairs += [("cgroup", directory) for directory in placement.directories]
         pairs += _module_pairs(launch)
         pairs += _process_pairs(plan)
         pairs += _root_pairs(launch)
         pairs += _mount_pairs(plan.mounts)
-        return Command(paths.part("wpod-runner"), tuple(pairs), {}, prefix)
+        return Command(paths.part("wpod-runner"), tuple(pairs), environment, prefix)
 
     def send_signal(self, launch: Launch, observed: Observation, number: int) -> bool:
         if observed.state is None:
