@@ -11,6 +11,7 @@ raises `WpodError`; it never prints errors, never exits, never touches sys.stdou
 from __future__ import annotations
 
 import enum
+import os
 
 from wpod.errors import ExitCode, InUse, NotThere, WpodError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wpod.commands.options import Options
+    from wpod.model.request import LimitOptions
     from wpod.output.streams import Output
     from wpod.storage.store import Store
 
@@ -47,6 +49,7 @@ class Session:
         self.runtime = globals_.text("runtime")
         self.debug = globals_.text("log-level") in ("debug", "trace")
         self._store: Store | None = None
+        self._warned_of_logout = False
 
     @property
     def store(self) -> Store:
@@ -62,6 +65,17 @@ class Session:
         if self._store is not None:
             self._store.database.close()
             self._store = None
+
+    def warn_of_logout(self, limits: LimitOptions) -> None:
+        """After a detached start: one warning a command where the container may end when the user logs out."""
+        if self._warned_of_logout or os.geteuid() == 0 or not os.path.isdir("/run/systemd/system"):
+            return
+        from wpod.kernel.login_session import logout_warning
+
+        warning = logout_warning(limits)
+        if warning is not None:
+            self._warned_of_logout = True
+            self.output.warning(warning)
 
     def for_each(
         self,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from wpod import paths, programs
 from wpod.errors import StoreError, WpodError
-from wpod.kernel import cgroup, overlay, probes, user_namespace
+from wpod.kernel import cgroup, login_session, overlay, probes, user_namespace
 from wpod.model.id_map import IdMap
 from wpod.model.request import LimitOptions
 
@@ -177,7 +177,7 @@ def _reason(limits: LimitOptions) -> str | None:
 def _users() -> Users:
     uid = os.geteuid()
     name = _user_name(uid)
-    systemd = os.path.isdir("/run/systemd/system")
+    systemd = cgroup.systemd_runs()
     return Users(
         uid=uid,
         name=name,
@@ -187,7 +187,7 @@ def _users() -> Users:
         newuidmap=programs.locate("newuidmap") or "",
         newgidmap=programs.locate("newgidmap") or "",
         systemd=systemd,
-        lingers=uid == 0 or not systemd or os.path.exists(f"/var/lib/systemd/linger/{name}"),
+        lingers=uid == 0 or not systemd or login_session.lingers(uid),
     )
 
 

@@ -27,6 +27,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
             return ""
         stop(session.store, container, timeout)
         start_detached(session.store, container.record)
+        session.warn_of_logout(container.record.plan.limits)
         return None
 
     worst = session.for_each(chosen, again)

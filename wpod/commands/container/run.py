@@ -24,4 +24,5 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     session.output.line(record.container_id)
     for warning in record.plan.warnings:
         session.output.warning(warning)
+    session.warn_of_logout(record.plan.limits)
     return ExitCode.SUCCESS

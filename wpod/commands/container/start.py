@@ -25,7 +25,9 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         return _attached(session, chosen[0], interactive=options.flag("interactive"))
 
     def start(name: str) -> None:
-        start_detached(session.store, queries.find(session.store, name).record)
+        record = queries.find(session.store, name).record
+        start_detached(session.store, record)
+        session.warn_of_logout(record.plan.limits)
 
     return session.for_each(chosen, start)
 
