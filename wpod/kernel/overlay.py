@@ -19,7 +19,7 @@ _SWITCHES = (
 def native_works() -> bool:
     """The kernel's own overlayfs: as root wherever it is there, as a user inside a user namespace."""
     if os.geteuid() == 0:
-        return _known() or os.path.exists(f"/lib/modules/{os.uname().release}/kernel/fs/overlayfs")
+        return _known()
     return _known() and _release() >= _USER_MOUNTS_SINCE and user_namespaces_forbidden() is None
 
 
@@ -33,7 +33,11 @@ def user_namespaces_forbidden() -> str | None:
 
 
 def _known() -> bool:
-    return any(line.split()[-1:] == ["overlay"] for line in _read("/proc/filesystems").splitlines())
+    """In the kernel, or a module that the first mount loads, whoever asks for it."""
+    if any(line.split()[-1:] == ["overlay"] for line in _read("/proc/filesystems").splitlines()):
+        return True
+    may_load = _read("/proc/sys/kernel/modules_disabled").strip() == "0"
+    return may_load and os.path.exists(f"/lib/modules/{os.uname().release}/kernel/fs/overlayfs")
 
 
 def _release() -> tuple[int, int]:
