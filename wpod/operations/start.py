@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from wpod import programs
 from wpod.errors import CannotInvoke, ExitCode, InUse, ProgramNotFound, WpodError
@@ -56,7 +56,8 @@ def start_detached(store: Store, record: ContainerRecord) -> None:
         backend = for_kind(record.plan.kind)
         command, restore = _make_ready(backend, launch)
         try:
-            report = _start_keeper(command, launch, _program(record))
+            with _worded(record):
+                report = _start_keeper(command, launch, _program(record))
         except BaseException:
             restore()
             backend.release(launch)
@@ -66,6 +67,15 @@ def start_detached(store: Store, record: ContainerRecord) -> None:
             backend.release(launch)
             raise report.error
     store.containers.count_start(record.container_id)
+
+
+@contextlib.contextmanager
+def _worded(record: ContainerRecord) -> Iterator[None]:
+    """No descriptors or processes left, no memory: whatever the kernel refuses names the container."""
+    try:
+        yield
+    except OSError as error:
+        raise WpodError(f"container {record.name} can't be started: {error.strerror}") from error
 
 
 def _start_keeper(command: Command, launch: Launch, program: str) -> Report:
@@ -148,7 +158,8 @@ def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], N
         try:
             store.containers.count_start(record.container_id)
             store.database.close()  # SQLite connections don't survive a fork
-            _become_keeper(command, undo_start, _program(record))
+            with _worded(record):
+                _become_keeper(command, undo_start, _program(record))
         except BaseException:
             take_back()
             raise
@@ -226,31 +237,46 @@ def _make_ready(backend: Backend, launch: Launch) -> tuple[Command, Callable[[],
     own = launch.paths
     backend.check(launch)
     backend.release(launch)
-    kept = _set_aside(own)
+    restore = _restoring(own)
     try:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(own.state, _previous(own))
         state_file.create(own.state, launch.record.plan.kind)
-        return backend.command(launch), kept
+        return backend.command(launch), restore
     except OSError as error:
-        kept()
+        restore()
         raise store_error(error, own.state) from error
     except BaseException:
-        kept()
+        restore()
         raise
 
 
-def _set_aside(own: ContainerPaths) -> Callable[[], None]:
-    """Keep the state of the last run until the next one is ready; returns what puts it back."""
-    previous = f"{own.state}.previous"
-    with contextlib.suppress(FileNotFoundError):
-        os.replace(own.state, previous)
+def _previous(own: ContainerPaths) -> str:
+    """The state of the last run, kept until the next one is ready."""
+    return f"{own.state}.previous"
+
+
+def _restoring(own: ContainerPaths) -> Callable[[], None]:
+    """What puts the state of the last run back, or takes a first one away; made before anything is moved."""
+    before = _inode(own.state)
 
     def restore() -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(own.state)
+            os.unlink(f"{own.state}.new")
         with contextlib.suppress(FileNotFoundError):
-            os.replace(previous, own.state)
+            if before is None:
+                os.unlink(own.state)
+            elif _inode(_previous(own)) == before:
+                os.replace(_previous(own), own.state)
 
     return restore
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _spawn(command: Command, writer: int) -> int:

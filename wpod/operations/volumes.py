@@ -49,9 +49,21 @@ def create(store: Store, volume: Volume, filling: Filling | None = None) -> None
             store.volumes.insert(volume, put_in_place)
         except OSError as error:
             raise store_error(error, directory) from error
+        except StoreError:
+            _take_back(store, volume.name, directory)
+            raise
         finally:
             if os.path.lexists(staged):
                 remove_owned(staged)
+
+
+def _take_back(store: Store, name: str, directory: str) -> None:
+    """The files of a volume whose record could not be committed."""
+    moved: list[str] = []
+    with contextlib.suppress(StoreError, OSError):
+        store.volumes.settle(name, lambda there: None if there else moved.extend(_move_away(store, directory)))
+    for doomed in moved:
+        remove_owned(doomed)
 
 
 def ensure_files(volume: Volume) -> None:
@@ -76,8 +88,22 @@ def remove(store: Store, name: str, *, force: bool = False, stop_timeout_seconds
         store.volumes.delete(volume.name, lambda: moved.extend(_move_away(store, directory)))
     except OSError as error:
         raise StoreError(f"{directory} can't be removed: {error.strerror}") from None
+    except StoreError:
+        _put_back(store, volume.name, directory, moved)
+        raise
     for doomed in moved:
         remove_owned(doomed)
+
+
+def _put_back(store: Store, name: str, directory: str, moved: list[str]) -> None:
+    """The files of a volume whose removal could not be committed."""
+
+    def put_back(there: bool) -> None:
+        if there and moved and not os.path.lexists(directory):
+            os.rename(moved[0], directory)
+
+    with contextlib.suppress(StoreError, OSError):
+        store.volumes.settle(name, put_back)
 
 
 def _move_away(store: Store, directory: str) -> list[str]:

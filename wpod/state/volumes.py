@@ -81,6 +81,11 @@ class VolumeTable:
             users = ", ".join(ids.short(str(row[0])) for row in rows)
             raise InUse(f"volume {name} is being used by the following container(s): {users}") from None
 
+    def settle(self, name: str, step: Callable[[bool], None]) -> None:
+        """Call `step` with whether the volume is recorded, while nobody can change that."""
+        with self._database.transaction() as connection:
+            step(connection.execute("SELECT 1 FROM volume WHERE name = ?", (name,)).fetchone() is not None)
+
     def _select(self, clause: str, values: tuple[object, ...]) -> list[Volume]:
         statement = f"SELECT name, created_nanoseconds, anonymous, labels, options FROM volume {clause}"
         return [self._volume(row) for row in self._database.rows(statement, values)]
