@@ -10,8 +10,14 @@ _FORMAT = Option(("format", "f"), Kind.VALUE, "json, or a Go template", metavar=
 
 
 def version() -> Verb:
-    return Verb(("version",), "Show the versions of wpod and its parts", "wpod.commands.system.version:execute",
-                (_FORMAT,))  # fmt: skip
+    return Verb(
+        ("version",),
+        "Show the versions of wpod and its parts",
+        "wpod.commands.system.version:execute",
+        (_FORMAT,),
+        examples=("wpod version", "wpod version -f '{{.Client.Version}}'"),
+        note="without a Go version and a commit; the API version is podman's whose command line this is",
+    )
 
 
 def info() -> Verb:
@@ -25,6 +31,7 @@ def info() -> Verb:
             "wpod info -f '{{range .Wpod.Missing}}{{.What}}: {{.Hint}}{{println}}{{end}}'",
             "wpod info -f json",
         ),
+        note="without what there is none of (conmon, slirp4netns, a socket); what only wpod knows is under Wpod",
     )
 
 
