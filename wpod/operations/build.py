@@ -32,6 +32,7 @@ from wpod.storage import image_record, platforms
 from wpod.storage.digests import digest_of
 from wpod.storage.documents import Manifest
 from wpod.storage.file_tree import FileTree
+from wpod.storage.layout import store_error, write_atomically
 from wpod.storage.registry.auth import Credentials
 from wpod.storage.registry.events import Progress, silent
 from wpod.storage.store import Store
@@ -289,8 +290,13 @@ class _Build:
         for layer in result.layers:
             if layer.path.startswith(self._work.directory + "/"):
                 self._store.blobs.adopt(layer.path, layer.descriptor)
-        self._store.blobs.put(config, stored.OCI_CONFIG)
-        self._store.blobs.put(manifest, stored.OCI_MANIFEST)
+        for data in (config, manifest):
+            path = self._place.new_path("document")
+            try:
+                write_atomically(path, data)
+            except OSError as error:
+                raise store_error(error, path) from error
+            self._store.blobs.adopt(path, Descriptor("", digest_of(data), len(data)))
 
 
 def _runs_module(result: StageResult, place: Place) -> bool:
