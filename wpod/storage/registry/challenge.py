@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from wpod.errors import RegistryError
+from wpod.storage.registry import redirects
 
 _PARAMETER = re.compile(r'([a-zA-Z_]+)="([^"]{0,2000})"')
 
@@ -38,7 +39,8 @@ def parse(header: str) -> Challenge:
 
 def check_realm(challenge: Challenge, registry_url: str) -> str:
     """The token server's URL. Raises RegistryError where asking it would betray something."""
-    realm, registry = urlsplit(challenge.realm), urlsplit(registry_url)
+    registry = urlsplit(registry_url)
+    realm = redirects.split(challenge.realm, registry.netloc)
     if realm.scheme not in ("http", "https") or not realm.hostname or realm.username is not None:
         raise RegistryError(f"the registry names an invalid token server: {challenge.realm[:200]!r}")
     if realm.scheme == "http" and (registry.scheme != "http" or realm.hostname != registry.hostname):

@@ -13,14 +13,12 @@ already, and are verified by the writer (`storage/blobs.py`), manifests here.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import os
 import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import oras.defaults
 import oras.provider
@@ -29,14 +27,13 @@ import requests.adapters
 import urllib3
 import urllib3.exceptions
 
-from wpod import paths
 from wpod.errors import AccessDenied, DigestMismatch, InvalidImage, NotThere, RegistryError
 from wpod.model.image import Descriptor
 from wpod.storage import documents, strict_json
 from wpod.storage.blobs import BlobWriter
 from wpod.storage.digests import digest_of
 from wpod.storage.registry import challenge as challenges
-from wpod.storage.registry import failures, patience
+from wpod.storage.registry import failures, patience, redirects, tls
 from wpod.storage.registry.auth import Credentials
 from wpod.storage.registry.patience import MAX_ATTEMPTS
 from wpod.storage.registry.policy import Endpoint
@@ -94,25 +91,6 @@ class _Adapter(requests.adapters.HTTPAdapter):
         """The context has said it all."""
 
 
-def _context(registry: str, insecure: bool, certificates: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    for place in [certificates] if certificates else paths.registry_certificates(registry):
-        names = sorted(os.listdir(place)) if os.path.isdir(place) else []
-        try:
-            for name in names:
-                stem, extension = os.path.splitext(f"{place}/{name}")
-                if extension == ".crt":
-                    context.load_verify_locations(f"{place}/{name}")
-                elif extension == ".cert":
-                    context.load_cert_chain(f"{place}/{name}", f"{stem}.key")
-        except (OSError, ssl.SSLError) as error:
-            raise RegistryError(f"the certificates in {place} can't be used: {error}") from error
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 class RegistryClient:
     """One repository of one registry. Methods may be called from several threads; `cancel` stops them all.
 
@@ -134,9 +112,11 @@ class RegistryClient:
         self._container = self._oras.get_container(endpoint.reference.name)
         session = self._oras.session
         session.auth = lambda request: request  # else requests would read ~/.netrc
+        # Else requests would prepare the next request of a redirect, and read all of the answer's body for it.
+        session.get_redirect_target = lambda response: None
         session.headers.update({"User-Agent": "wpod", "Accept-Encoding": "identity"})
         session.mount(
-            "https://", _Adapter(_context(endpoint.reference.registry, endpoint.insecure, connection.certificates))
+            "https://", _Adapter(tls.context(endpoint.reference.registry, endpoint.insecure, connection.certificates))
         )
         self._scheme = ""
 
@@ -250,8 +230,8 @@ class RegistryClient:
         with self._request("POST", self._container.upload_blob_url(), body=b"") as response:
             self._expect(response, (202,), f"an upload to {self._reference.name}")
             base = str(response.url)
-            location = urljoin(base, response.headers.get("Location", ""))
-        target, origin = urlsplit(location), urlsplit(base)
+            location = redirects.join(base, response.headers.get("Location", ""), self.host)
+        target, origin = redirects.split(location, self.host), urlsplit(base)
         if target.scheme not in ("http", "https") or (origin.scheme == "https" and target.scheme == "http"):
             raise RegistryError(f"{self.host} answered an upload with the location {location[:200]!r}: refused")
         location += ("&" if target.query else "?") + urlencode({"digest": descriptor.digest})
@@ -284,8 +264,8 @@ class RegistryClient:
                 fields = strict_json.Fields(strict_json.parse(data, "tag list"), "tag list")
                 found.extend(fields.texts("tags", MAX_TAGS))
                 link = response.links.get("next", {}).get("url", "")
-                url = urljoin(str(response.url), link) if link else ""
-                if url and urlsplit(url).netloc != urlsplit(str(response.url)).netloc:
+                url = redirects.join(str(response.url), link, self.host) if link else ""
+                if url and redirects.split(url, self.host).netloc != urlsplit(str(response.url)).netloc:
                     raise RegistryError(f"{self.host} continues its tag list on another host: refused")
         return found
 
@@ -407,25 +387,14 @@ class RegistryClient:
             )  # fmt: skip
             if response.status_code not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
                 return response
-            target = urljoin(url, response.headers["Location"])
             response.close()
-            self._check_redirect(url, target)
+            target = redirects.join(url, response.headers["Location"], self.host)
+            redirects.check(url, target, self.host, self._insecure)
             at_home = at_home and urlsplit(target)[:2] == origin[:2]
             url = target
             if isinstance(body, _Reader):
                 body.rewind()
         raise RegistryError(f"{self.host} redirects more than {MAX_REDIRECTS} times")
-
-    def _check_redirect(self, url: str, target: str) -> None:
-        old, new = urlsplit(url), urlsplit(target)
-        if new.scheme not in ("http", "https") or not new.hostname or new.username is not None:
-            raise RegistryError(f"{self.host} redirects to {target[:200]!r}: refused")
-        if _is_link_local(new.hostname):
-            raise RegistryError(f"{self.host} redirects to the link-local address {new.netloc}: refused")
-        if old.scheme == "https" and new.scheme == "http":
-            raise RegistryError(f"{self.host} redirects from https to http ({new.netloc}): refused")
-        if new.scheme == "http" and new.hostname != old.hostname and not self._insecure:
-            raise RegistryError(f"{self.host} redirects to {new.netloc} without TLS: refused")
 
     def _expect(self, response: requests.Response, codes: tuple[int, ...], what: str) -> None:
         status = response.status_code
@@ -510,15 +479,6 @@ def _asked(url: str) -> str:
     kinds = {"blobs": "the request for blob", "manifests": "the request for manifest"}
     kind = kinds.get(above.rpartition("/")[2], "")
     return f"{kind} {last}" if kind else "the request"
-
-
-def _is_link_local(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_link_local
 
 
 def _worth_retrying(error: Exception) -> bool:
