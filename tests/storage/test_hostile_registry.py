@@ -209,6 +209,21 @@ def test_a_redirect_to_there_is_refused(impatient: Wpod, fake: FakeRegistry, wha
     recovers(impatient, fake, GOOD)
 
 
+@pytest.mark.parametrize("target", ["http://[::1/x", "http://localhost:port/x", "//localhost:99999/x"])
+@pytest.mark.parametrize("where", [MANIFEST, BLOB])
+def test_a_redirect_to_no_address_is_refused(impatient: Wpod, fake: FakeRegistry, target: str, where: str) -> None:
+    fake.publish(GOOD)
+    fake.on(where, fakes.redirects(target))
+    pull(impatient, fake.name()).fails(125, "invalid address", fake.host)
+
+
+def test_the_body_of_a_redirect_is_not_read(impatient: Wpod, fake: FakeRegistry) -> None:
+    image = fake.publish(GOOD)
+    head = b"HTTP/1.1 302 Elsewhere\r\nLocation: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+    fake.on("manifests/latest$", fakes.endlessly(head % f"/v2/image/manifests/{image.top}".encode(), ZEROS))
+    assert pull(impatient, fake.name()).ok().line == image.image_id
+
+
 def test_redirects_end(impatient: Wpod, fake: FakeRegistry) -> None:
     fake.on("GET /v2/", lambda handler: handler.answer(302, b"", {"Location": f"{handler.path}x"}))
     pull(impatient, fake.name()).fails(125, "redirects more than 10 times", fake.host)
@@ -262,6 +277,8 @@ BAD_CHALLENGES = {
     "a token server that is a file": 'Bearer realm="file:///etc/passwd"',
     "a token server with a password of its own": 'Bearer realm="http://a:b@localhost/token"',
     "no token server": "Bearer",
+    "a token server without an address": 'Bearer realm="http://[::1/token"',
+    "a token server at no port": 'Bearer realm="http://localhost:port/token"',
     "an unknown scheme": 'Negotiate realm="x"',
     "nothing": "",
     "noise": '\x01\x02 , ==="',
@@ -489,6 +506,7 @@ TAG_LISTS: dict[str, tuple[Action, str]] = {
     "more tags than anybody has": (fakes.says(200, MANY_TAGS), "100000"),
     "another host": (page("http://127.0.0.1:1/v2/"), "another host"),
     "a file": (page("file:///etc/passwd"), "another host"),
+    "no address": (page("http://[::1/x"), "invalid address"),
     "numbers": (fakes.says(200, b'{"tags":[1]}'), "strings"),
 }
 
