@@ -12,17 +12,12 @@ from tests.support import loading
 _LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",), ("cli",), ("tui",), ("commands",), ("output",), ("operations",), ("queries",), ("build",),
     ("storage", "runtime", "logs", "net", "stats"), ("plan",), ("state",), ("kernel",), ("model",), ("formats",),
-    ("settings",), ("programs",), ("paths",), ("frozen",), ("errors",), ("deferred",), ("__version__",),
+    ("settings",), ("times",), ("programs",), ("paths",), ("frozen",), ("errors",), ("deferred",), ("__version__",),
 )  # fmt: skip
 _LEVELS = {room: level for level, rooms in enumerate(_LAYERS) for room in rooms}
 
 # (importing module, imported module) -> why it may point upwards.
-_UPWARDS = {
-    ("queries/filters.py", "output/times"): "the one place that reads and writes podman's times",
-    ("queries/inspect.py", "output/times"): "the one place that reads and writes podman's times",
-    ("queries/volumes.py", "output/times"): "the one place that reads and writes podman's times",
-    ("operations/start.py", "output/streams"): "prints the ID at the one moment when that is right",
-}
+_UPWARDS: dict[tuple[str, str], str] = {}
 
 _OWNERS = {
     "oras": "storage/registry/client.py",

@@ -1,4 +1,4 @@
-"""Points in time: shown in the zone of TZ, read as podman reads them (wpod.output.times)."""
+"""Points in time: shown in the zone of TZ, read as podman reads them (wpod.times)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from wpod import times
 from wpod.errors import UsageError
-from wpod.output import times
 
 BILLION = 10**9
 MOMENT = 1_700_000_000 * BILLION  # 2023-11-14T22:13:20Z

@@ -6,6 +6,7 @@ last line costs nothing. Stages that the target doesn't need are passed over.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import ChainMap
 from collections.abc import Iterable
@@ -261,7 +262,8 @@ def _from_flags(stages: tuple[Stage, ...], stage: Stage) -> list[str]:
     instructions = list(stage.instructions)
     if stage.base_stage is not None:
         texts = tuple(one.text for one in stages[stage.base_stage].instructions if one.name == "ONBUILD")
-        instructions += parse_triggers(texts, stage.base, stage.line)
+        with contextlib.suppress(UsageError):  # `check` tells, with the line of the ONBUILD
+            instructions += parse_triggers(texts, stage.base, stage.line)
     return [flag.removeprefix("--from=") for one in instructions for flag in one.flags if flag.startswith("--from=")]
 
 

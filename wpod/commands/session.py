@@ -77,6 +77,10 @@ class Session:
             self._warned_of_logout = True
             self.output.warning(warning)
 
+    def complain(self, error: WpodError) -> None:
+        """One `error:` line, and its hint."""
+        self.output.error(error.message, error.hint)
+
     def for_each(
         self,
         arguments: Sequence[str],
@@ -93,7 +97,7 @@ class Session:
             try:
                 shown = action(argument)
             except WpodError as error:
-                self.output.error(error.message, error.hint)
+                self.complain(error)
                 worst = max(worst, exit_code(error, codes))
             else:
                 line = argument if shown is None else shown

@@ -155,7 +155,9 @@ class _Build:
         unused = self._work.arguments.unused
         if unused:
             self._listener.warn(f"one or more build args were not consumed: [{' '.join(unused)}]")
-        result = self._results[self._work.plan.needed[-1]]
+        last = self._work.plan.stages[self._work.plan.needed[-1]]
+        self._listener.say(f"{self._prefix(last)}COMMIT {self._request.shown_name}".rstrip())
+        result = self._results[last.index]
         runs_module = _runs_module(result, self._place)
         return Built(self._commit(result), runs_module)
 
@@ -186,9 +188,11 @@ class _Build:
         return found
 
     def _step(self, stage: Stage, number: int, count: int, original: str) -> None:
+        self._listener.say(f"{self._prefix(stage)}STEP {number}/{count}: {original}")
+
+    def _prefix(self, stage: Stage) -> str:
         total = len(self._work.plan.stages)
-        prefix = f"[{stage.index + 1}/{total}] " if total > 1 else ""
-        self._listener.say(f"{prefix}STEP {number}/{count}: {original}")
+        return f"[{stage.index + 1}/{total}] " if total > 1 else ""
 
     def _begin(self, stage: Stage) -> tuple[StageResult, tuple[str, ...]]:
         """What the stage is based on, and the triggers that this brings."""
@@ -259,7 +263,6 @@ class _Build:
 
     def _commit(self, result: StageResult) -> Image:
         request = self._request
-        self._listener.say(f"COMMIT {request.shown_name}".rstrip())
         result.settings.environment.update(request.additions.environment)
         config = documents.config(
             result.settings, [layer.diff_id for layer in result.layers], result.history, self._created

@@ -10,7 +10,7 @@ from wpod.model.image import Image
 from wpod.model.request import RunRequest
 from wpod.operations.create import create_undoable
 from wpod.operations.remove import RemoveOptions, remove
-from wpod.operations.start import start_detached, start_foreground
+from wpod.operations.start import Complain, start_detached, start_foreground
 from wpod.operations.undo import UndoStack
 from wpod.storage.store import Store
 
@@ -25,12 +25,14 @@ def run_detached(store: Store, request: RunRequest, image: Image, command_line: 
     return record
 
 
-def run_foreground(store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...]) -> int:
+def run_foreground(
+    store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], complain: Complain
+) -> int:
     """Create, then become the container's process. Returns only by raising, where the start failed."""
     with UndoStack() as undo:
         record = create_undoable(store, request, image, command_line, undo, detached=False)
         undo.add(f"container {record.name}", lambda: _end(store, record))
-        return start_foreground(store, record, lambda: _complete(undo))
+        return start_foreground(store, record, lambda: _complete(undo), complain)
 
 
 def _end(store: Store, record: ContainerRecord) -> None:

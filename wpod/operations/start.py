@@ -31,6 +31,7 @@ from wpod.storage.layout import store_error
 from wpod.storage.store import Store
 
 _REPORT_LIMIT_BYTES = 8192
+Complain = Callable[[WpodError], None]
 _QUOTES = frozenset("`'\"")  # a message that has one names what it is about
 _ABANDON_SECONDS = 5.0
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -132,12 +133,12 @@ def _kill_main_process(launch: Launch) -> None:
             os.close(descriptor)
 
 
-def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], None]) -> int:
+def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], None], complain: Complain) -> int:
     """Start a container and become its keeper; returns only by raising, where the start fails before that.
 
     `undo` takes back what the caller made for this start (nothing for `start -a`); it is called by the
-    watcher, which also says what was wrong, where the keeper reports a failure. The caller takes it back
-    itself where this raises.
+    watcher where the keeper reports a failure, after `complain`: nobody else is left then who could print the
+    error. The caller takes it back itself where this raises.
     """
     launch = launch_of(store, record, foreground=True)
     with container_lock(launch.paths) as lock:
@@ -159,20 +160,20 @@ def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], N
             store.containers.count_start(record.container_id)
             store.database.close()  # SQLite connections don't survive a fork
             with _worded(record):
-                _become_keeper(command, undo_start, _program(record))
+                _become_keeper(command, _Watch(_program(record), complain, undo_start))
         except BaseException:
             take_back()
             raise
     return int(ExitCode.FAILED)
 
 
-def _become_keeper(command: Command, undo_start: Callable[[], None], program: str) -> None:
+def _become_keeper(command: Command, watch: _Watch) -> None:
     """Leave a watcher behind and execute the keeper. Returns only by raising; the watcher is gone then."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     watcher = os.fork()
     if watcher == 0:
         os.close(writer)
-        _watch(reader, undo_start, program)
+        _live_as_watcher(reader, watch)
     try:
         os.close(reader)
         plan_descriptor = launch_plan.to_descriptor((*command.pairs, ("ready-fd", str(writer))))
@@ -296,24 +297,26 @@ def _environment(command: Command) -> dict[str, str]:
     return dict(command.environment)
 
 
-def _watch(reader: int, take_back: Callable[[], None], program: str) -> None:
+@frozen
+class _Watch:
+    """What the watcher needs to know: the guest's program, whom to tell, and how the start is undone."""
+
+    program: str
+    complain: Complain
+    undo: Callable[[], None]
+
+
+def _live_as_watcher(reader: int, watch: _Watch) -> None:
     """The watcher's whole life; never returns. Ctrl-C is for the guest, so it is ignored here."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
     code = 0
     try:
-        report = read_report(reader, program)
+        report = read_report(reader, watch.program)
         if report.error is not None:
-            _complain(report.error)
+            watch.complain(report.error)
             code = report.error.code
-            take_back()
+            watch.undo()
     except BaseException:  # noqa: BLE001 - nothing may unwind into the caller's copy of the stack
         code = int(ExitCode.FAILED)
     os._exit(code)
-
-
-def _complain(error: WpodError) -> None:
-    """The watcher speaks for the command line here: nobody is left who could print the error."""
-    from wpod.output.streams import Output
-
-    Output().error(error.message, error.hint)

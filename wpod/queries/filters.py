@@ -128,7 +128,7 @@ def _since(store: Store, value: str) -> Predicate:
 
 
 def _until(_store: Store, value: str) -> Predicate:
-    from wpod.output.times import parse_moment
+    from wpod.times import parse_moment
 
     moment = parse_moment(value)
     return lambda container: container.record.created_nanoseconds < moment

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from wpod import times
 from wpod.errors import UsageError
 from wpod.model.volume import Volume
-from wpod.output import times
 from wpod.storage.store import Store
 
 FILTERS = ("dangling", "driver", "label", "name", "scope")

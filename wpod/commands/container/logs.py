@@ -80,7 +80,7 @@ class _Printer:
     def _prefix(self, entry: LogEntry) -> bytes:
         parts = [self._name] if self._style.names else []
         if self._style.timestamps:
-            from wpod.output.times import local_stamp
+            from wpod.times import local_stamp
 
             parts.append(local_stamp(entry.time))
         return "".join(f"{part} " for part in parts).encode()
@@ -90,6 +90,6 @@ def _stamp(text: str) -> str:
     """--since and --until as the log writes times. Raises UsageError."""
     if not text:
         return ""
-    from wpod.output.times import log_stamp, parse_moment
+    from wpod.times import log_stamp, parse_moment
 
     return log_stamp(parse_moment(text))

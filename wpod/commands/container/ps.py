@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from wpod import times
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import ExitCode, UsageError
 from wpod.model import ids
 from wpod.model.container import Container, Status
-from wpod.output import times
 from wpod.queries import containers as queries
 
 _BILLION = 1_000_000_000

@@ -19,7 +19,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     if options.flag("dry-run"):
         return print_plan(session, request, image, detached=detached)
     if not detached:
-        return run.run_foreground(session.store, request, image, session.command_line)
+        return run.run_foreground(session.store, request, image, session.command_line, session.complain)
     record = run.run_detached(session.store, request, image, session.command_line)
     session.output.line(record.container_id)
     for warning in record.plan.warnings:

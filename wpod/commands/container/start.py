@@ -37,4 +37,4 @@ def _attached(session: Session, name: str, *, interactive: bool) -> int:
 
     record = queries.find(session.store, name).record
     plan = replace(record.plan, interactive=record.plan.interactive and interactive)
-    return start_foreground(session.store, replace(record, plan=plan), lambda: None)
+    return start_foreground(session.store, replace(record, plan=plan), lambda: None, session.complain)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from wpod import times
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import ExitCode
 from wpod.model import ids
-from wpod.output import json, sizes, tables, template, times
+from wpod.output import json, sizes, tables, template
 from wpod.queries import images as queries
 from wpod.queries.images import HistoryRow
 
