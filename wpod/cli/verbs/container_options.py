@@ -37,8 +37,11 @@ def stream_options() -> tuple[Option, ...]:
     """What the guest's standard streams are."""
     return (
         flag("interactive i", "Connect this command's standard input to the guest"),
-        flag("tty t", "Give the guest a terminal (in the foreground)",
-             note="in the foreground; a wasm guest uses the terminal that wpod was started on"),
+        flag(
+            "tty t",
+            "Give the guest a terminal (in the foreground)",
+            note="in the foreground; a wasm guest uses the terminal that wpod was started on",
+        ),
     )
 
 
