@@ -4,6 +4,7 @@
 #   PREFIX/lib/wpod          the package, its libraries and its executables (libexec), readable by all
 #   PREFIX/bin/wpod          the command, which names a real interpreter
 #   PREFIX/share             completions for bash, zsh and fish
+#   PREFIX/lib/systemd       the unit wpod@.service, for the system's manager and for users'
 #
 # No virtual environment: it would hold absolute paths, and one directory on sys.path starts faster.
 # Libraries come from build/site-packages, which this script fills once per lock file and interpreter.
@@ -25,6 +26,9 @@ for needed in wpod-runner wpod-monitor wpod-aot-compiler; do
 done
 
 libraries=$top/build/site-packages
+# One at a time: two installations would fill the same directory. Held to the end, for the copying reads it.
+exec 9> "$libraries.lock"
+flock 9
 wheel=$(ls -t "$top"/build/wheels/pywamr-*.whl 2>/dev/null | head -n 1)
 key=$(cat "$here/requirements.txt" ${wheel:+"$wheel"} | sha256sum | cut -c1-64)-$("$python" -I -c 'import sys; print(sys.implementation.cache_tag)')
 if [ "$(cat "$libraries/.key" 2>/dev/null || true)" != "$key" ]; then
@@ -67,4 +71,8 @@ completion() { # FILE DIRECTORY NAME
 completion wpod.bash bash-completion/completions wpod
 completion _wpod zsh/site-functions _wpod
 completion wpod.fish fish/vendor_completions.d wpod.fish
+for manager in system user; do
+    mkdir -p "$directory/lib/systemd/$manager"
+    sed "s|/usr/local/bin/wpod|$prefix/bin/wpod|" "$here/units/wpod@.service" > "$directory/lib/systemd/$manager/wpod@.service"
+done
 chmod -R a+rX "$target"

@@ -522,6 +522,22 @@ def test_a_disk_that_is_full_when_a_container_starts(
     assert on_small_disk("run", "--rm", fake.name()).ok().line == "first"
 
 
+def test_containers_and_images_can_be_removed_from_a_full_disk(
+    on_small_disk: Wpod, small_disk: Path, fake: FakeRegistry, programs: list[Content]
+) -> None:
+    """Nobody frees space by removing what can't be removed for want of space."""
+    fake.publish(programs[0])
+    on_small_disk("pull", INSECURE, fake.name()).ok()
+    made = on_small_disk("create", "--name", "old", fake.name()).ok().line
+    with filled(small_disk, 0):
+        assert on_small_disk("rm", made).ok().line == made
+        on_small_disk("rmi", fake.name()).ok()
+        assert on_small_disk("ps", "-aq").ok().out == ""
+        assert stored_images(on_small_disk) == []
+    on_small_disk("pull", INSECURE, fake.name()).ok()
+    assert (on_small_disk.store / "reserve").stat().st_size == 512 * 1024
+
+
 def test_a_store_that_may_not_be_written_still_lists(on_small_disk: Wpod, small_disk: Path, fake: FakeRegistry) -> None:
     image = fake.publish(small_image())
     fake.publish(small_image("other"), "other")

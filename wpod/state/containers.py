@@ -115,7 +115,7 @@ class ContainerTable:
 
     def delete(self, container_ids: Sequence[str]) -> None:
         """Forget containers and their volume uses; what isn't there is done already."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(removing=True) as connection:
             connection.executemany(
                 "DELETE FROM container WHERE container_id = ?", [(identifier,) for identifier in container_ids]
             )

@@ -49,8 +49,11 @@ class Database:
                     return connection.execute(statement, values).fetchall() if there else []
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction; commits at the end, rolls back on any exception."""
+    def transaction(self, *, removing: bool = False) -> Iterator[sqlite3.Connection]:
+        """One write transaction; commits at the end, rolls back on any exception.
+
+        `removing`: it only forgets, which must also be possible where the disk is full.
+        """
         with self._translated():
             connection = self._connect()
             connection.execute("BEGIN IMMEDIATE")

@@ -73,7 +73,7 @@ class VolumeTable:
     def delete(self, name: str, before_commit: Step = _nothing) -> None:
         """Forget a volume; one that isn't there is done already. `before_commit` as with `insert`. Raises InUse."""
         try:
-            with self._database.transaction() as connection:
+            with self._database.transaction(removing=True) as connection:
                 connection.execute("DELETE FROM volume WHERE name = ?", (name,))
                 before_commit()
         except sqlite3.IntegrityError:

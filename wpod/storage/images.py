@@ -151,7 +151,7 @@ class ImageTable:
 
     def untag(self, name: str) -> None:
         """Take a full name away. Raises NotThere."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(removing=True) as connection:
             done = connection.execute("DELETE FROM image_name WHERE reference = ?", (name,)).rowcount
         if not done:
             raise NotThere(f"{name}: tag not known")
@@ -162,7 +162,7 @@ class ImageTable:
         Raises InUse, which names the containers, where some were made from it, checked in the same
         transaction. What isn't there is done already.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(removing=True) as connection:
             users = connection.execute(
                 "SELECT container_id FROM container WHERE image_id = ? ORDER BY created_nanoseconds", (image.image_id,)
             ).fetchall()

@@ -26,6 +26,8 @@ from wpod.errors import StoreError
 from wpod.frozen import frozen
 from wpod.paths import StorePaths
 
+# What the database and a rename need when the disk is full; its log grows by some 40 kB a transaction.
+RESERVE_BYTES = 512 * 1024
 _LAYOUT_FILE = b'{"imageLayoutVersion":"1.0.0"}'
 _INDEX_FILE = b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
 
@@ -67,6 +69,7 @@ class Layout:
         """Make the directories where they are missing. Raises StoreError."""
         paths = self.paths
         if os.path.exists(f"{paths.content}/index.json") and os.access(paths.root, os.W_OK):
+            self.keep_reserve()
             return
         directory = paths.root
         try:
@@ -79,6 +82,40 @@ class Layout:
             write_atomically(f"{paths.content}/index.json", _INDEX_FILE)
         except OSError as error:
             raise store_error(error, directory) from error
+
+    @property
+    def reserve(self) -> str:
+        """A file of RESERVE_BYTES that a removal gives up where the disk is full: forgetting needs room, too."""
+        return f"{self.paths.root}/reserve"
+
+    def keep_reserve(self) -> None:
+        """Make the reserve where it is missing and there is room in plenty."""
+        if os.path.lexists(self.reserve) or self._free_bytes() < 8 * RESERVE_BYTES:
+            return
+        temporary = f"{self.reserve}.{os.getpid()}"
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, self.reserve)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+    def spend_reserve(self) -> None:
+        """Give the reserve up where the disk is as good as full; the next writer that finds room makes it anew."""
+        if self._free_bytes() < RESERVE_BYTES:
+            with contextlib.suppress(OSError):
+                os.unlink(self.reserve)
+
+    def _free_bytes(self) -> int:
+        try:
+            found = os.statvfs(self.paths.root)
+        except OSError:
+            return 0
+        return found.f_bavail * found.f_frsize
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[None]:

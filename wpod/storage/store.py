@@ -46,8 +46,11 @@ class _LazyDatabase(Database):
         self._layout = layout
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        self._layout.create()
+    def transaction(self, *, removing: bool = False) -> Iterator[sqlite3.Connection]:
+        if removing:
+            self._layout.spend_reserve()
+        else:
+            self._layout.create()
         with super().transaction() as connection:
             yield connection
 
