@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import zstandard
 
 from tests.support.command import Result, Wpod
 
@@ -18,6 +24,32 @@ FORTY_TWO = """
 (module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const 42))))
 """
+
+
+def archive(*more: tarfile.TarInfo) -> bytes:
+    """A directory, a file in it, a hard link and a symbolic link, of 7:8."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, kind, mode, target in (
+            ("d", tarfile.DIRTYPE, 0o755, ""), ("d/f", tarfile.REGTYPE, 0o600, ""), ("l", tarfile.SYMTYPE, 0o777, "d"),
+            ("h", tarfile.LNKTYPE, 0o600, "d/f"),
+        ):  # fmt: skip
+            header = tarfile.TarInfo(name)
+            header.type, header.mode, header.linkname, header.uid, header.gid = kind, mode, target, 7, 8
+            header.size = 4 if kind == tarfile.REGTYPE else 0
+            archive.addfile(header, io.BytesIO(b"text") if header.size else None)
+        for header in more:
+            archive.addfile(header, io.BytesIO(bytes(header.size)))
+    return buffer.getvalue()
+
+
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    "": lambda data: data,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+}
 
 
 @dataclass(frozen=True)
