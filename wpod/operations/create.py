@@ -53,6 +53,7 @@ def create_undoable(
     _refuse_cidfile(request.identity.cidfile)
     sweep(store)
     with store.lease():
+        _check_image(store, request, image)
         container_id, planned = plan(store, request, image, detached=detached)
         if request.identity.replace and request.identity.name:
             _replace(store, request.identity.name)
@@ -73,6 +74,14 @@ def create_undoable(
         _record(store, record, undo)
         lock.release()
     return record
+
+
+def _check_image(store: Store, request: RunRequest, image: Image) -> None:
+    """From here on the lease keeps its content; before, another command may have removed it."""
+    try:
+        store.images.get(image.digest)
+    except NotThere:
+        raise NotThere(f"{request.image or image.display_name}: image not known: it was removed meanwhile") from None
 
 
 def launch_of(store: Store, record: ContainerRecord, *, foreground: bool) -> Launch:
@@ -141,7 +150,7 @@ def _make_volumes(store: Store, plan: ContainerPlan, undo: UndoStack) -> None:
         if not mount.volume:
             continue
         try:
-            volumes.ensure_files(store.volumes.get(mount.volume))
+            volumes.ensure_files(store, store.volumes.get(mount.volume))
         except NotThere:
             _make_volume(store, plan, mount, undo)
 

@@ -37,13 +37,14 @@ def create(store: Store, volume: Volume, filling: Filling | None = None) -> None
     directory = os.path.dirname(volume.mountpoint)
     with store.layout.staging("volume") as stage:
         staged = f"{stage}/volume"
+        moved: list[str] = []
         try:
             os.mkdir(staged, 0o755)
             if filling is None or not _fill(f"{staged}/_data", filling):
                 os.mkdir(f"{staged}/_data", 0o755)
 
             def put_in_place() -> None:
-                _move_away(store, directory)
+                moved.extend(_move_away(store, directory))
                 os.rename(staged, directory)
 
             store.volumes.insert(volume, put_in_place)
@@ -53,8 +54,9 @@ def create(store: Store, volume: Volume, filling: Filling | None = None) -> None
             _take_back(store, volume.name, directory)
             raise
         finally:
-            if os.path.lexists(staged):
-                remove_owned(staged)
+            for rubbish in (staged, *moved):
+                if os.path.lexists(rubbish):
+                    remove_owned(rubbish)
 
 
 def _take_back(store: Store, name: str, directory: str) -> None:
@@ -66,10 +68,17 @@ def _take_back(store: Store, name: str, directory: str) -> None:
         remove_owned(doomed)
 
 
-def ensure_files(volume: Volume) -> None:
+def ensure_files(store: Store, volume: Volume) -> None:
     """An empty directory for a recorded volume that has none (its removal was killed). Raises StoreError."""
+
+    def make(recorded: bool) -> None:
+        if recorded:
+            os.makedirs(volume.mountpoint, mode=0o755, exist_ok=True)
+
+    if os.path.isdir(volume.mountpoint):
+        return
     try:
-        os.makedirs(volume.mountpoint, mode=0o755, exist_ok=True)
+        store.volumes.settle(volume.name, make)
     except OSError as error:
         raise store_error(error, volume.mountpoint) from error
 
