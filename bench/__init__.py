@@ -1,0 +1,1 @@
+"""The benchmarks behind every claim (README.md). `make bench` runs them all."""

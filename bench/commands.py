@@ -1,0 +1,66 @@
+"""Runs and times the commands that are compared. All of them start here, so that none is favoured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+_PATIENCE_SECONDS = 900.0
+
+
+class CommandFailed(Exception):
+    """A command that should have worked; the message is the command, its exit status and its complaint."""
+
+
+def output_of(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end; what it wrote to stdout. Raises CommandFailed."""
+    with tempfile.TemporaryFile() as written:
+        _finish(arguments, environment, written)
+        written.seek(0)
+        return written.read().decode(errors="replace")
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    """Run a command to its end and throw its output away. Raises CommandFailed."""
+    _finish(arguments, environment, subprocess.DEVNULL)
+
+
+def seconds(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
+    """Wall time of a command, from before its start to after its end. Raises CommandFailed."""
+    return _finish(arguments, environment, subprocess.DEVNULL)
+
+
+def _finish(arguments: Sequence[str], environment: Mapping[str, str] | None, stdout: int | IO[bytes]) -> float:
+    """No pipes: a container left running would hold them open, and reading them would be timed."""
+    with tempfile.TemporaryFile() as complaint:
+        begin = time.perf_counter()
+        try:
+            status = _status(arguments, environment, stdout, complaint)
+        except OSError as error:
+            raise CommandFailed(f"{arguments[0]} can't be started: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise CommandFailed(f"{' '.join(arguments)}: did not end within {_PATIENCE_SECONDS:g} s") from None
+        elapsed = time.perf_counter() - begin
+        if status != 0:
+            complaint.seek(0)
+            lines = complaint.read().decode(errors="replace").strip().splitlines()
+            raise CommandFailed(f"{' '.join(arguments)}: exit status {status}: {' / '.join(lines[-3:])}")
+        return elapsed
+
+
+def _status(
+    arguments: Sequence[str], environment: Mapping[str, str] | None, stdout: int | IO[bytes], stderr: IO[bytes]
+) -> int:
+    return subprocess.run(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env={**os.environ, **(environment or {})},
+        timeout=_PATIENCE_SECONDS,
+        check=False,
+    ).returncode
