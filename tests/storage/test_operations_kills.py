@@ -5,6 +5,8 @@ The moments are the same each time. A command is first run undisturbed, which te
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 from tests.storage.conftest import noise
 from tests.storage.fake_registry import FakeRegistry
 from tests.support import content, guests, images
-from tests.support.command import Result, Wpod
+from tests.support.command import Result, Wpod, eventually
 from tests.support.images import File, layer_tar
 
 _KILLS = 4  # for each account and command; 44 in all
@@ -92,6 +94,37 @@ def test_run(loaded: Wpod) -> None:
         for name in names(loaded):
             assert loaded.field(name, "{{.State.Status}}") in ("created", "running", "exited")
         remove_others(loaded)
+
+
+def test_interruptions(loaded: Wpod) -> None:
+    """SIGINT and SIGTERM are no kill: a start under way is taken back, a finished one is kept."""
+    moments = random.Random(21)
+    lock = str(loaded.store / "lock")
+    for number in range(10):
+        arguments = ("run", "-d", "-v", "/more", NATIVE if number % 2 else WASM, "idle")
+        process = loaded.start(*arguments)
+        # Python's own start can't be interrupted without its traceback: wait for the first thing that wpod does.
+        eventually(lambda process=process: process.poll() is not None or lock in open_files(process.pid))  # type: ignore[misc]
+        time.sleep(moments.uniform(0, 0.12))
+        process.send_signal(signal.SIGTERM if number % 3 else signal.SIGINT)
+        done = loaded.finish(process, arguments)
+        assert done.status in (0, 130, 143), done.explain()
+        others = [name for name in names(loaded) if name not in ("kept", "ended")]
+        assert len(others) == 1 or not done.stdout, done.explain()
+        # All or nothing; a signal between the end of the start and the output comes too late.
+        assert [loaded.field(name, "{{.State.Status}}") for name in others] in ([], ["running"]), done.explain()
+        remove_others(loaded)
+        assert loaded("volume", "ls", "--quiet").ok().out == "kept-data\n"
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open; nothing where it has ended."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(entry))
+    return found
 
 
 def test_create(loaded: Wpod) -> None:

@@ -117,6 +117,17 @@ def test_a_fresh_file_has_a_fresh_lock(tmp_path: Path) -> None:
         assert not state_file.read(str(path))[1]
 
 
+def test_a_file_that_is_written_in_part_only_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state"
+    state_file.create(str(path), Kind.WASM)
+    before = path.read_bytes()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:1024]))
+    with pytest.raises(OSError, match="No space left"):
+        state_file.create(str(path), Kind.NATIVE)
+    assert path.read_bytes() == before
+
+
 def test_what_an_interrupted_creation_left_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "state.new").write_bytes(b"x" * 10_000)
     state_file.create(str(tmp_path / "state"), Kind.NATIVE)

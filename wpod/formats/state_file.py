@@ -7,6 +7,7 @@ file, never by a process ID: killed orphans stay zombies for seconds where PID 1
 from __future__ import annotations
 
 import enum
+import errno
 import fcntl
 import os
 import stat
@@ -154,7 +155,9 @@ def create(path: str, kind: Kind) -> None:
     temporary = f"{path}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, encode(fresh))
+        data = encode(fresh)
+        if os.write(descriptor, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
