@@ -127,9 +127,7 @@ def main() -> int:
     except commands.CommandFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    shown = {
-        name: {f"{key}_ms": value * 1000 for key, value in asdict(spread(row)).items()} for name, row in times.items()
-    }
+    shown = {name: asdict(spread([time * 1000 for time in row])) for name, row in times.items()}
     print(json.dumps({"ratio": asdict(ratio(times["first"], times["second"])), "milliseconds": shown}, indent=2))
     return 0
 
