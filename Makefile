@@ -91,11 +91,12 @@ install: build ## install for all users: PREFIX=/usr/local DESTDIR=
 
 uninstall:
 	rm -rf "$(DESTDIR)$(PREFIX)/lib/wpod"
+	rm -f "$(DESTDIR)$(PREFIX)/lib/systemd/system/wpod@.service" "$(DESTDIR)$(PREFIX)/lib/systemd/user/wpod@.service"
 	rm -f "$(DESTDIR)$(PREFIX)/bin/wpod" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/wpod" \
 		"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_wpod" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/wpod.fish"
 
 vm: build ## systemd, cgroup v2 and delegation, in a virtual machine (minutes)
-	@packaging/system-packages.sh vm
+	@packaging/system-packages.sh vm demo
 	$(PYTEST) tests/vm -s
 
 clean: ## remove what was built, caches included
