@@ -56,6 +56,9 @@ impl ReadyPipe {
 
     /// Says that the guest is about to run.
     pub fn ready(self) {
+        // In the foreground there is a child, which ends at the word (see `fail`): it shall not stay as a zombie.
+        // SAFETY: a plain call; from here on there are no children to wait for.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         // Whoever started this may be gone; the container runs all the same.
         let _ = kernel_calls::files::write_all(self.descriptor, b"R");
         kernel_calls::files::close(self.descriptor);
