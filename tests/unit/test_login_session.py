@@ -52,7 +52,7 @@ def test_by_where_the_container_is(
     else:
         assert warning is not None
         assert words in warning
-        assert "loginctl enable-linger" in warning
+        assert "loginctl enable-linger somebody" in warning
     (user / "somebody").touch()
     assert login_session.logout_warning(limits) is None
 

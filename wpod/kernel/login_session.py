@@ -27,6 +27,7 @@ def logout_warning(limits: LimitOptions) -> str | None:
     uid = os.geteuid()
     if uid == 0 or not cgroup.systemd_runs() or lingers(uid):
         return None
+    name = _name(uid)
     own = _own_cgroup()
     if f"/user@{uid}.service" in own or (limits.needs_cgroup and cgroup.made_by_systemd()):
         fate = "ends with your last session"
@@ -34,15 +35,19 @@ def logout_warning(limits: LimitOptions) -> str | None:
         fate = "may end with your session"
     else:
         return None
-    return f"lingering is off: this container {fate} (loginctl enable-linger keeps it)"
+    return f"lingering is off: this container {fate} (loginctl enable-linger {name} keeps it)"
 
 
 def lingers(uid: int) -> bool:
     """Whether the user's manager runs without a session, too."""
+    return os.path.exists(f"{_LINGERING}/{_name(uid)}")
+
+
+def _name(uid: int) -> str:
     try:
-        return os.path.exists(f"{_LINGERING}/{pwd.getpwuid(uid).pw_name}")
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return False
+        return str(uid)
 
 
 def _own_cgroup() -> str:
