@@ -1,7 +1,5 @@
 //! The long wait: the guest's output to the log and the terminal, signals and input to the guest, its end.
 
-use core::cell::UnsafeCell;
-
 use formats::log_line::Stream;
 use kernel_calls::events::{next_signal, poll, Interest};
 use kernel_calls::process::{kill, reap_any, Ended};
@@ -26,15 +24,6 @@ const QUIET_NANOSECONDS: i64 = 500_000_000;
 /// poll(2) promises room for as much in a pipe, so that a write does not block.
 const PIPE_ROOM_BYTES: usize = 4096;
 const END_OF_INPUT: u8 = 4;
-
-/// Page-aligned, so that giving it back takes nothing else along.
-#[repr(C, align(4096))]
-struct Buffer(UnsafeCell<[u8; BUFFER_BYTES]>);
-
-// SAFETY: the program has one thread, and `Relay::run` is the only user.
-unsafe impl Sync for Buffer {}
-
-static BUFFER: Buffer = Buffer(UnsafeCell::new([0; BUFFER_BYTES]));
 
 /// The relay of one container.
 pub struct Relay<'k, 'p> {
@@ -83,6 +72,8 @@ impl<'k, 'p> Relay<'k, 'p> {
     /// Relays until the container's main process has ended and its output is written.
     pub fn run(mut self) -> End {
         self.take_over_terminal();
+        // What the launch needed: a guest that never writes would leave it here for good.
+        self.give_memory_back();
         let mut quiet = true;
         while self.ended.is_none() {
             let busy = self.step(quiet);
@@ -179,15 +170,16 @@ impl<'k, 'p> Relay<'k, 'p> {
 
     /// Passes on what one source has now, at most one buffer. Gives whether there was something.
     fn pass(&mut self, source: Source) -> bool {
-        // SAFETY: one thread, and this is the only place that refers to the buffer; the reference ends here.
-        let buffer = unsafe { &mut *BUFFER.0.get() };
+        // On the stack, which is given back when it is quiet: static memory would make the kernel write to the
+        // program's page of data, one more for each container.
+        let mut buffer = [0; BUFFER_BYTES];
         let place = match source {
             Source::Output => &mut self.streams.output,
             Source::Errors => &mut self.streams.errors,
             Source::Terminal => &mut self.streams.terminal,
         };
         let Some(fd) = place else { return false };
-        match files::read(fd.raw(), buffer) {
+        match files::read(fd.raw(), &mut buffer) {
             Ok(length @ 1..) => {
                 self.emit(source, &buffer[..length]);
                 true
@@ -289,8 +281,6 @@ impl<'k, 'p> Relay<'k, 'p> {
     }
 
     fn give_memory_back(&self) {
-        // SAFETY: nothing refers to the buffer between two calls of `pass`; its content is not needed.
-        unsafe { memory::forget(BUFFER.0.get() as usize, BUFFER_BYTES) };
         memory::forget_unused_stack();
     }
 }
