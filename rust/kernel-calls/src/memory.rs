@@ -68,7 +68,8 @@ pub unsafe fn forget(address: usize, length: usize) {
 pub fn forget_unused_stack() {
     const MOST_BYTES: usize = 256 << 10;
     const PAGE_BYTES: usize = 4096;
-    const RED_ZONE_BYTES: usize = 128;
+    // The red zone, and what this function and the call below may use under the pointer.
+    const IN_USE_BYTES: usize = 1024;
     let pointer: usize;
     // SAFETY: reads the stack pointer and nothing else.
     unsafe {
@@ -77,9 +78,9 @@ pub fn forget_unused_stack() {
         #[cfg(target_arch = "aarch64")]
         core::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
     }
-    // The call below and this function may use what lies just under the pointer: one page is left.
-    let end = ((pointer - RED_ZONE_BYTES) & !(PAGE_BYTES - 1)) - PAGE_BYTES;
-    // SAFETY: everything below the stack pointer and its red zone is unused; nothing else lies within
-    // MOST_BYTES below it, for the kernel keeps a gap of a megabyte under a stack.
+    let end = (pointer - IN_USE_BYTES) & !(PAGE_BYTES - 1);
+    // SAFETY: everything further below the stack pointer is unused: between it and the system call lie the frames
+    // of two functions without arrays. Nothing else lies within MOST_BYTES below it, for the kernel keeps a gap of
+    // a megabyte under a stack.
     unsafe { forget(end - MOST_BYTES, MOST_BYTES) };
 }

@@ -74,6 +74,7 @@ pub fn run(plan_fd: i32, environment: Environment) -> i32 {
 }
 
 /// Everything before the launcher: signals, state file, lock, log.
+#[inline(never)] // its frame, like those of the two below, must not stay below the one that waits for the guest's end
 fn prepare<'p>(plan: LaunchPlan<'p>, environment: Environment) -> Result<Keeper<'p>, Failure> {
     let failed = |error| Failure::of(format_args!("the monitor cannot be set up: {error}"));
     set_umask(0o022);
@@ -102,6 +103,7 @@ fn prepare<'p>(plan: LaunchPlan<'p>, environment: Environment) -> Result<Keeper<
 }
 
 /// Tells the readiness pipe why not. Gives the exit status.
+#[inline(never)]
 fn refuse(ready: &Fd, failure: &Failure) -> i32 {
     let mut report = Text::<640>::of(format_args!("E{}\n", failure.code));
     report.push(failure.cause.bytes());
@@ -129,6 +131,7 @@ fn keep(mut keeper: Keeper<'_>, ready: Fd) -> i32 {
 }
 
 /// Has the runtime create and start the container; gives its main process. On failure nothing of it is left.
+#[inline(never)]
 fn launch(keeper: &mut Keeper<'_>) -> Result<(i32, Streams), Failure> {
     let (mut streams, guest) = streams::make(&keeper.plan)?;
     let mut pid_file = Text::<4096>::new();

@@ -169,6 +169,7 @@ impl<'k, 'p> Relay<'k, 'p> {
     }
 
     /// Passes on what one source has now, at most one buffer. Gives whether there was something.
+    #[inline(never)] // its frame is large, and must not be part of the one that waits
     fn pass(&mut self, source: Source) -> bool {
         // On the stack, which is given back when it is quiet: static memory would make the kernel write to the
         // program's page of data, one more for each container.

@@ -100,6 +100,7 @@ fn join_user_namespace(pid: i32) -> Result<(), Errno> {
 /// `wpod-monitor --runtime [--hide-unified-cgroup] [--map-self | --join PID] -- PROGRAM [ARGUMENT…]`:
 /// becomes PROGRAM in those surroundings, with its own standard streams and nothing else open. Comes back
 /// with 125 where that fails, the cause on stderr.
+#[inline(never)] // as `finish`
 pub fn command<'a>(argument: &dyn Fn(usize) -> Option<&'a CStr>, environment: Environment) -> i32 {
     let failure = match parse(argument) {
         Some((users, hide_unified, arguments, program)) => match enter(users, hide_unified) {
