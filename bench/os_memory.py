@@ -51,18 +51,32 @@ class Load:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one container costs, in kB of 1024 bytes; `processes` is how many there are for all of them."""
+    """What one container costs, in kB of 1024 bytes.
+
+    `processes` is how many there are for all of them, `ended_meanwhile` how many others ended between the
+    readings: what they had is missing from the second one.
+    """
 
     containers: int
     by_counter: dict[str, float]
     file_pss: float
     processes: int
+    ended_meanwhile: int
     start_milliseconds: float
 
     @property
     def total(self) -> float:
         """The sum of the counters: the figure that is compared."""
         return sum(self.by_counter.values())
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against the figure, or nothing: the machine was not idle."""
+        if self.ended_meanwhile:
+            return f"{self.ended_meanwhile} other processes ended meanwhile"
+        if self.processes % self.containers:
+            return f"{self.processes} processes began for {self.containers} containers"
+        return ""
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -71,6 +85,7 @@ class Cost:
             "kB_by_counter": {name: round(value, 1) for name, value in self.by_counter.items()},
             "file_pss_kB_per_container": round(self.file_pss, 1),
             "processes": self.processes,
+            "doubt": self.doubt,
             "start_ms_median": round(self.start_milliseconds, 2),
         }
 
@@ -98,7 +113,8 @@ def measure(load: Load) -> Cost:
             milliseconds.append((time.perf_counter() - begin) * 1000)
         time.sleep(load.settle_seconds)
         after = _read_counters()
-        left = _processes() - others
+        now = _processes()
+        left = now - others
         file_pss = sum(_file_pss(pid) for pid in left)
     finally:
         load.stop(len(milliseconds))
@@ -108,6 +124,7 @@ def measure(load: Load) -> Cost:
         {name: (after[name] - before[name]) / load.count for name in COUNTERS},
         file_pss / load.count,
         len(left),
+        len(others - now),
         statistics.median(milliseconds),
     )
 
