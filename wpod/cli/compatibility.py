@@ -62,6 +62,11 @@ class _Command:
         return found
 
     @property
+    def has_section(self) -> bool:
+        """Whether there is anything to say beyond its row in the table."""
+        return self.verb is not None and bool(self.theirs or self.extra)
+
+    @property
     def extra(self) -> list[Option]:
         """What wpod has beyond podman."""
         known = {_long(flag) for flag in self.theirs}
@@ -76,7 +81,7 @@ def document() -> str:
     for group, members in groups.items():
         lines += [f"## {_TITLES[group]}", "", *_commands(members)]
         for one in members:
-            if one.verb is not None and (one.theirs or one.extra):
+            if one.has_section:
                 lines += _flags(one)
     lines += _everywhere()
     lines += _beyond()
@@ -109,7 +114,8 @@ def _commands(members: list[_Command]) -> Iterator[str]:
         for one in there:
             assert one.verb is not None
             others = ", ".join(f"`{words}`" for words in verbs.aliases(one.verb))
-            yield f"| [`{one.words}`](#{_anchor(one.words)}) | {one.status.value} | {others} | {_cell(one.verb.note)} |"
+            name = f"[`{one.words}`](#{_anchor(one.words)})" if one.has_section else f"`{one.words}`"
+            yield f"| {name} | {one.status.value} | {others} | {_cell(one.verb.note)} |"
         yield ""
     absent = [f"`{one.words}`" for one in members if one.verb is None]
     if absent:
