@@ -35,6 +35,8 @@ _KERNEL_ARGUMENTS = (
     "console=ttyS0 quiet panic=-1 mitigations=off nokaslr audit=0 apparmor=0 no_timer_check tsc=reliable "
     "random.trust_cpu=on net.ifnames=0"
 )
+_LOOK_AROUND = "uptime; ps axfww -o pid,etimes,stat,args | grep -v ' \\['; journalctl -b -n 25 --no-pager -o short"
+_OUT_OF_PATIENCE = 124
 # Before each script: the first failure ends it, and `await COMMAND…` repeats a command until it succeeds.
 _PRELUDE = """set -eu
 await() { end=$(($(date +%s) + 90)); until "$@" >/dev/null 2>&1; do sleep 0.2
@@ -178,8 +180,8 @@ class Machine:
         command = [*self._ssh_command(*options), f"{user}@127.0.0.1", script]
         # The shared connection's own process would keep a pipe open.
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            status = 124
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            status, why = _OUT_OF_PATIENCE, b""
+            try:
                 status = subprocess.run(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -188,9 +190,21 @@ class Machine:
                     timeout=patience_seconds,
                     check=False,
                 ).returncode
+            except subprocess.TimeoutExpired:
+                why = self._look_around(patience_seconds) if script != _LOOK_AROUND else b""
             out.seek(0)
             err.seek(0)
-            return Result((f"as {user}:", script), status, out.read(), err.read())
+            return Result((f"as {user}:", script), status, out.read(), err.read() + why)
+
+    def _look_around(self, patience_seconds: float) -> bytes:
+        """What the machine is at, where a script has not come to its end."""
+        with contextlib.suppress(OSError):
+            running = self._ask("query-status")["status"]
+            seen = self._ssh("root", _LOOK_AROUND, 60.0)
+            answers = "answers" if seen.status == 0 else "does not answer"
+            text = f"no end after {patience_seconds:g} s; the machine is {running} and {answers}\n{seen.out}"
+            return (text + self._explain()).encode()
+        return b"no end: the machine is gone"
 
     def _ask(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
         """One command of QEMU's machine protocol (QMP)."""
