@@ -84,6 +84,7 @@ def test_kill_9_from_outside_is_seen_as_137(subject: Subject) -> None:
     assert subject.wpod.field("victim", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
 
 
+@pytest.mark.own  # podman's own answer depends on a race with its signal proxy: 130, now and then 1, or no end
 def test_ctrl_c_ends_a_foreground_guest_with_130(subject: Subject) -> None:
     process = subject.wpod.start("run", "--rm", "--name", "front", subject.image, "line", "go", "+", "idle")
     assert process.stdout is not None
