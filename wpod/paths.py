@@ -111,6 +111,10 @@ class ContainerPaths:
         """Generated hosts, hostname, resolv.conf."""
         return f"{self.directory}/etc"
 
+    def new_volume(self, name: str) -> str:
+        """An anonymous volume's directory until the container is recorded."""
+        return f"{self.directory}/volume-{name}"
+
 
 def effective_home() -> str:
     """HOME, or the password database's where it is unset (systemd units) or relative."""

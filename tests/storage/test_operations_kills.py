@@ -96,6 +96,20 @@ def test_run(loaded: Wpod) -> None:
         remove_others(loaded)
 
 
+def test_files_of_an_anonymous_volume_without_a_record_are_swept(loaded: Wpod) -> None:
+    """What a kill leaves between the rename and the commit; a named volume's directory is nobody's to delete."""
+    orphan = loaded.account.directory(loaded.store / "volumes" / ("0a" * 32))
+    unknown = loaded.account.directory(loaded.store / "volumes" / "named")
+    name = loaded("create", "-v", "/more", WASM, "idle").ok().line
+    assert not orphan.exists()
+    assert unknown.exists()
+    (volume,) = [one for one in loaded("volume", "ls", "-q").ok().out.split() if one != "kept-data"]
+    assert (loaded.store / "volumes" / volume / "_data").is_dir()
+    loaded("rm", "--volumes", name).ok()
+    assert sorted(entry.name for entry in (loaded.store / "volumes").iterdir()) == ["kept-data", "named"]
+    loaded("system", "check", "--repair", "--force").ok()
+
+
 def test_interruptions(loaded: Wpod) -> None:
     """SIGINT and SIGTERM are no kill: a start under way is taken back, a finished one is kept."""
     moments = random.Random(21)

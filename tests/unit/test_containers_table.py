@@ -11,7 +11,7 @@ from tests.support import records
 from tests.support.records import container_id, record
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
 from wpod.frozen import replace
-from wpod.state.containers import ContainerTable
+from wpod.state.containers import ContainerTable, VolumeUse
 from wpod.state.database import Database
 
 
@@ -34,7 +34,7 @@ def test_an_empty_table(table: ContainerTable) -> None:
     assert table.using_image(records.DIGEST) == []
     with pytest.raises(NotThere, match="'x'"):
         table.find("x")
-    table.delete([container_id("a")])
+    table.delete(container_id("a"))
 
 
 def test_what_is_recorded_is_found_again(table: ContainerTable) -> None:
@@ -96,7 +96,7 @@ def test_a_name_is_taken_once_and_the_holder_is_named(table: ContainerTable) -> 
     assert "--replace" in str(error.value.hint)
     assert table.ids() == {container_id("abc")}
     table.insert(record("def", "Web"))
-    table.delete([container_id("abc")])
+    table.delete(container_id("abc"))
     table.insert(record("123", "web"))
 
 
@@ -126,17 +126,18 @@ def test_volumes_are_used_as_long_as_the_container_is_recorded(table: ContainerT
     with database.transaction() as connection:
         for name in ("v1", "v2"):
             connection.execute("INSERT INTO volume VALUES (?, 0, 0, '{}', '{}')", (name,))
-    table.insert(record("b"), ["v1", "v2", "v1"])
-    table.insert(record("a"), ["v1"])
+    table.insert(record("b"), VolumeUse(("v1", "v2", "v1")))
+    table.insert(record("a"), VolumeUse(("v1",)))
     assert table.using_volume("v1") == [container_id("a"), container_id("b")]
-    table.delete([container_id("b"), container_id("nothing")])
+    table.delete(container_id("b"))
+    table.delete(container_id("nothing"))
     assert table.using_volume("v1") == [container_id("a")]
     assert table.using_volume("v2") == []
 
 
 def test_a_volume_that_was_removed_meanwhile_is_named(table: ContainerTable) -> None:
     with pytest.raises(NotThere, match="volume gone"):
-        table.insert(record("a", "web"), ["gone"])
+        table.insert(record("a", "web"), VolumeUse(("gone",)))
     assert table.all() == []
 
 
@@ -161,7 +162,7 @@ def test_a_record_that_cannot_be_read_is_one_error_that_names_it(
         with pytest.raises(StoreError, match="abc000000000"):
             read()
     assert table.ids() == {container_id("abc")}
-    table.delete([container_id("abc")])
+    table.delete(container_id("abc"))
     assert table.all() == []
 
 

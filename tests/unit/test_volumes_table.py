@@ -10,7 +10,7 @@ import pytest
 from tests.support.records import container_id, record
 from wpod.errors import InUse, NameTaken, NotThere, StoreError
 from wpod.model.volume import Volume
-from wpod.state.containers import ContainerTable
+from wpod.state.containers import ContainerTable, VolumeUse
 from wpod.state.database import Database
 from wpod.state.volumes import VolumeTable
 
@@ -59,29 +59,46 @@ def test_what_is_used_stays_and_its_users_are_named(table: VolumeTable, database
     table.insert(volume("data"))
     containers = ContainerTable(database)
     for identifier in ("b", "a"):
-        containers.insert(record(identifier), ["data"])
+        containers.insert(record(identifier), VolumeUse(("data",)))
     with pytest.raises(InUse, match="a00000000000, b00000000000"):
         table.delete("data")
     assert table.get("data") == volume("data")
-    containers.delete([container_id("a"), container_id("b")])
+    for identifier in ("a", "b"):
+        assert containers.delete(container_id(identifier), with_volumes=True) == []
     table.delete("data")
     table.delete("data")
     assert table.all() == []
 
 
-def test_anonymous_volumes_of_one_container_alone(table: VolumeTable, database: Database) -> None:
+def test_anonymous_volumes_come_and_go_with_their_container(table: VolumeTable, database: Database) -> None:
     containers = ContainerTable(database)
-    for name in ("only-a", "shared", "only-b"):
-        table.insert(volume(name, anonymous=True))
     table.insert(volume("named"))
-    containers.insert(record("a"), ["only-a", "shared", "named"])
-    containers.insert(record("b"), ["only-b", "shared", "named"])
-    a, b = container_id("a"), container_id("b")
-    assert table.anonymous_of([a]) == ["only-a"]
-    assert table.anonymous_of([b]) == ["only-b"]
-    assert table.anonymous_of([a, b]) == ["only-a", "only-b", "shared"]
-    assert table.anonymous_of([]) == []
-    assert table.anonymous_of([container_id("c")]) == []
+    only_a, shared = volume("only-a", anonymous=True), volume("shared", anonymous=True)
+    containers.insert(record("a"), VolumeUse(("named",), (only_a, shared)))
+    containers.insert(record("b"), VolumeUse(("named", "shared"), (volume("only-b", anonymous=True),)))
+    assert table.names() == {"named", "only-a", "only-b", "shared"}
+    assert containers.delete(container_id("a"), with_volumes=True) == ["only-a"]
+    assert containers.delete(container_id("b")) == []  # `rm` without -v keeps them, used by nobody
+    assert table.names() == {"named", "only-b", "shared"}
+    assert containers.delete(container_id("c"), with_volumes=True) == []
+
+
+def test_a_container_that_is_not_recorded_leaves_no_anonymous_volume(table: VolumeTable, database: Database) -> None:
+    containers = ContainerTable(database)
+    containers.insert(record("a"))
+    fresh = VolumeUse(made=(volume("fresh", anonymous=True),))
+    with pytest.raises(NameTaken):
+        containers.insert(record("b", name=record("a").name), fresh)
+    with pytest.raises(NotThere, match="gone"):
+        containers.insert(record("b"), VolumeUse(("gone",), fresh.made))
+
+    def fail() -> None:
+        raise OSError("the files can't be put in place")
+
+    with pytest.raises(OSError, match="put in place"):
+        containers.insert(record("b"), fresh, fail)
+    assert table.names() == set()
+    assert containers.ids() == {container_id("a")}
 
 
 @pytest.mark.parametrize("value", ["{", "[]", "5"])

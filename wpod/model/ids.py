@@ -202,6 +202,11 @@ def check_name(name: str, what: str = "container") -> str:
     return name
 
 
+def is_full_id(text: str) -> bool:
+    """Whether this has the form of a whole container ID or an anonymous volume's name."""
+    return len(text) == 64 and is_id_prefix(text)
+
+
 def is_id_prefix(text: str) -> bool:
     """Whether this could be the beginning of an ID."""
     return _HEX.fullmatch(text) is not None

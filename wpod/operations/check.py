@@ -191,7 +191,7 @@ def _rewriting(store: Store, digest: str) -> Mend:
 
 def _forgetting(store: Store, container_id: str) -> Mend:
     def mend() -> str:
-        store.containers.delete([container_id])
+        store.containers.delete(container_id)
         return "the container was removed"
 
     return mend

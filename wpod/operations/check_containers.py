@@ -69,7 +69,7 @@ def _is_in_order(path: str, own: ContainerPaths) -> bool:
 
 def _forgetting(store: Store, record: ContainerRecord, own: ContainerPaths) -> Callable[[], str]:
     def mend() -> str:
-        store.containers.delete([record.container_id])
+        store.containers.delete(record.container_id)
         remove_owned(own.directory)
         return "its record was removed"
 
@@ -120,7 +120,7 @@ def _orphans(store: Store) -> Iterator[Finding]:
 
 def _unrecorded(store: Store) -> list[str]:
     names = set(_listed(store.paths.containers)) - store.containers.ids()
-    return sorted(name for name in names if len(name) == 64 and ids.is_id_prefix(name))
+    return sorted(name for name in names if ids.is_full_id(name))
 
 
 def _is_free(own: ContainerPaths) -> bool:
@@ -198,7 +198,7 @@ def recover_volumes(store: Store) -> int:
             continue
         with contextlib.suppress(WpodError):
             ids.check_name(name, "volume")
-            anonymous = len(name) == 64 and ids.is_id_prefix(name)
+            anonymous = ids.is_full_id(name)
             store.volumes.insert(Volume(name, mountpoint, time.time_ns(), {}, {}, anonymous))
             count += 1
     return count

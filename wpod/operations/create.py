@@ -13,7 +13,7 @@ import time
 
 from wpod.errors import NameTaken, NotThere, StoreError, UsageError, WpodError
 from wpod.model import ids
-from wpod.model.container import ContainerPlan, ContainerRecord, MountPlan, RootKind
+from wpod.model.container import ContainerPlan, ContainerRecord, RootKind
 from wpod.model.image import Image
 from wpod.model.request import RunRequest
 from wpod.model.volume import Volume
@@ -24,9 +24,14 @@ from wpod.operations.undo import UndoStack
 from wpod.paths import ContainerPaths
 from wpod.plan.container import check_request, plan_container
 from wpod.runtime.backend import Launch, for_kind
+from wpod.state.containers import VolumeUse
 from wpod.storage.layout import store_error
 from wpod.storage.other_ids import copy_owned, remove_owned
 from wpod.storage.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wpod.operations.volumes import Filling
 
 
 def plan(store: Store, request: RunRequest, image: Image, *, detached: bool) -> tuple[str, ContainerPlan]:
@@ -70,8 +75,8 @@ def create_undoable(
             annotations=dict(request.identity.annotations),
             create_command=command_line,
         )
-        lock = _make(store, record, request, undo)
-        _record(store, record, undo)
+        lock, anonymous = _make(store, record, request, undo)
+        _record(store, record, anonymous, undo)
         lock.release()
     return record
 
@@ -89,8 +94,8 @@ def launch_of(store: Store, record: ContainerRecord, *, foreground: bool) -> Lau
     return Launch(record, store.paths.container(record.container_id), store.paths, foreground)
 
 
-def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: UndoStack) -> NewLock:
-    """The container's directory with all that is in it; returns its held lock."""
+def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: UndoStack) -> tuple[NewLock, list[Volume]]:
+    """The container's directory with all that is in it; its held lock, and the anonymous volumes that are ready."""
     launch = launch_of(store, record, foreground=False)
     own = launch.paths
     backend = for_kind(record.plan.kind)
@@ -102,13 +107,13 @@ def _make(store: Store, record: ContainerRecord, request: RunRequest, undo: Undo
         lock = _make_directory(store, own, undo)
         os.mkdir(own.logs, 0o700)
         _make_root(record.plan, own)
-        _make_volumes(store, record.plan, undo)
+        anonymous = _make_volumes(store, record.plan, own, undo)
         backend.prepare(launch)
         if request.identity.cidfile:
             _write_cidfile(request.identity.cidfile, record.container_id, undo)
     except OSError as error:
         raise store_error(error, own.directory) from error
-    return lock
+    return lock, anonymous
 
 
 def _make_directory(store: Store, own: ContainerPaths, undo: UndoStack) -> NewLock:
@@ -143,40 +148,62 @@ def _make_root(plan: ContainerPlan, own: ContainerPaths) -> None:
         os.mkdir(directory, 0o755)
 
 
-def _make_volumes(store: Store, plan: ContainerPlan, undo: UndoStack) -> None:
+def _make_volumes(store: Store, plan: ContainerPlan, own: ContainerPaths, undo: UndoStack) -> list[Volume]:
+    """Named volumes are there from here on; the anonymous ones returned wait inside the container's directory."""
     from wpod.operations import volumes
 
+    (lower,) = plan.root.lowers
+    anonymous = []
     for mount in plan.mounts:
         if not mount.volume:
             continue
+        filling = volumes.Filling(lower, mount.target)
         try:
             volumes.ensure_files(store, store.volumes.get(mount.volume))
         except NotThere:
-            _make_volume(store, plan, mount, undo)
+            fresh = Volume(mount.volume, mount.source, time.time_ns(), {}, {}, ids.is_full_id(mount.volume))
+            if fresh.anonymous:
+                volumes.make_files(own.new_volume(fresh.name), filling)
+                anonymous.append(fresh)
+            else:
+                _make_volume(store, fresh, filling, undo)
+    return anonymous
 
 
-def _make_volume(store: Store, plan: ContainerPlan, mount: MountPlan, undo: UndoStack) -> None:
+def _make_volume(store: Store, volume: Volume, filling: Filling, undo: UndoStack) -> None:
     from wpod.operations import volumes
 
-    anonymous = len(mount.volume) == 64 and ids.is_id_prefix(mount.volume)
-    (lower,) = plan.root.lowers
     try:
-        fresh = Volume(mount.volume, mount.source, time.time_ns(), {}, {}, anonymous)
-        volumes.create(store, fresh, volumes.Filling(lower, mount.target))
+        volumes.create(store, volume, filling)
     except NameTaken:
         return  # another command made it meanwhile: its content is that one's business
 
     def forget() -> None:
         with contextlib.suppress(NotThere):
-            volumes.remove(store, mount.volume)
+            volumes.remove(store, volume.name)
 
-    undo.add(f"volume {mount.volume}", forget)
+    undo.add(f"volume {volume.name}", forget)
 
 
-def _record(store: Store, record: ContainerRecord, undo: UndoStack) -> None:
-    volumes = sorted({mount.volume for mount in record.plan.mounts if mount.volume})
-    undo.add(f"the record of {record.name}", lambda: store.containers.delete([record.container_id]))
-    store.containers.insert(record, volumes)
+def _record(store: Store, record: ContainerRecord, anonymous: list[Volume], undo: UndoStack) -> None:
+    """The container and its anonymous volumes, in one transaction: neither is ever there without the other."""
+    own = store.paths.container(record.container_id)
+    made = {volume.name for volume in anonymous}
+    others = {mount.volume for mount in record.plan.mounts if mount.volume} - made
+
+    def put_in_place() -> None:
+        for volume in anonymous:
+            os.rename(own.new_volume(volume.name), os.path.dirname(volume.mountpoint))
+
+    def forget() -> None:
+        from wpod.operations import volumes
+
+        store.containers.delete(record.container_id, with_volumes=True)
+        for name in made:
+            volumes.discard_files(store, name)
+
+    undo.add(f"the record of {record.name}", forget)
+    store.containers.insert(record, VolumeUse(tuple(sorted(others)), tuple(anonymous)), put_in_place)
 
 
 def _refuse_cidfile(path: str) -> None:

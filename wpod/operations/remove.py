@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from wpod.errors import InUse, NotThere, StoreError, WpodError
+from wpod.errors import InUse, StoreError, WpodError
 from wpod.frozen import frozen
 from wpod.model.container import Container, Status
 from wpod.operations import volumes
@@ -50,7 +50,8 @@ def _finish(store: Store, container: Container, *, with_volumes: bool) -> None:
     record = container.record
     own = store.paths.container(record.container_id)
     if not os.path.isdir(own.directory):
-        store.containers.delete([record.container_id])
+        for name in store.containers.delete(record.container_id, with_volumes=with_volumes):
+            volumes.discard_files(store, name)
         return
     with container_lock(own):
         if queries.observe(own).status is Status.RUNNING:
@@ -60,13 +61,8 @@ def _finish(store: Store, container: Container, *, with_volumes: bool) -> None:
             for_kind(record.plan.kind).release(launch_of(store, record, foreground=False))
         except WpodError as error:
             problems.append(error.message)
-        anonymous = store.volumes.anonymous_of([record.container_id]) if with_volumes else []
-        store.containers.delete([record.container_id])
-        for name in anonymous:
-            try:
-                volumes.remove(store, name)
-            except (InUse, NotThere):
-                continue
+        for name in store.containers.delete(record.container_id, with_volumes=with_volumes):
+            volumes.discard_files(store, name)
         _delete_directory(store, own.directory)
     if problems:
         raise StoreError(f"container {record.name} was removed, but: {'; '.join(problems)}")

@@ -1,8 +1,9 @@
 """What a writing command does first: remove what others left behind.
 
-Two things can be left. A dead container started with --rm: it has no monitor that could remove it, and
+Three things can be left. A dead container started with --rm: it has no monitor that could remove it, and
 has not existed for any query since it ended. A container directory without a record: its `create` was
-killed, or its `rm` after the record went. Both are told from live ones by their locks.
+killed, or its `rm` after the record went. Both are told from live ones by their locks. And the files of
+an anonymous volume without a record, from a kill in the same moments.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def sweep(store: Store) -> None:
         if queries.is_gone(queries.join(store, record)):
             _remove_quietly(store, record.container_id)
     _remove_orphans(store)
+    _remove_orphaned_volumes(store)
 
 
 def _remove_quietly(store: Store, container_id: str) -> None:
@@ -44,8 +46,20 @@ def _remove_orphans(store: Store) -> None:
     except OSError:
         return
     for name in set(present) - store.containers.ids():
-        if len(name) == 64 and ids.is_id_prefix(name):
+        if ids.is_full_id(name):
             _remove_orphan(store, name)
+
+
+def _remove_orphaned_volumes(store: Store) -> None:
+    try:
+        present = {name for name in os.listdir(store.paths.volumes) if ids.is_full_id(name)}
+    except OSError:
+        return
+    if present and (orphaned := present - store.volumes.names()):
+        from wpod.operations import volumes
+
+        for name in orphaned:
+            volumes.discard_files(store, name)
 
 
 def _remove_orphan(store: Store, container_id: str) -> None:

@@ -4,7 +4,8 @@ Theory of operation. A new volume is made and filled aside and put in place by o
 moved out of the way by one rename; both inside the transaction that changes the record. So record and files
 agree for everybody else, and after a kill at most one of two harmless things is there: a record whose
 directory is missing (an empty one is made at the next use), or a directory without a record (moved away when
-the name is used again).
+the name is used again; swept where the name is an anonymous volume's). Anonymous volumes are recorded and
+forgotten in the transaction that records and forgets their container (state/containers.py).
 """
 
 from __future__ import annotations
@@ -39,9 +40,7 @@ def create(store: Store, volume: Volume, filling: Filling | None = None) -> None
         staged = f"{stage}/volume"
         moved: list[str] = []
         try:
-            os.mkdir(staged, 0o755)
-            if filling is None or not _fill(f"{staged}/_data", filling):
-                os.mkdir(f"{staged}/_data", 0o755)
+            make_files(staged, filling)
 
             def put_in_place() -> None:
                 moved.extend(_move_away(store, directory))
@@ -51,7 +50,7 @@ def create(store: Store, volume: Volume, filling: Filling | None = None) -> None
         except OSError as error:
             raise store_error(error, directory) from error
         except StoreError:
-            _take_back(store, volume.name, directory)
+            discard_files(store, volume.name)
             raise
         finally:
             for rubbish in (staged, *moved):
@@ -59,8 +58,16 @@ def create(store: Store, volume: Volume, filling: Filling | None = None) -> None
                     remove_owned(rubbish)
 
 
-def _take_back(store: Store, name: str, directory: str) -> None:
-    """The files of a volume whose record could not be committed."""
+def make_files(directory: str, filling: Filling | None) -> None:
+    """A new volume's directory, to be put in place by a rename. Raises OSError, StoreError."""
+    os.mkdir(directory, 0o755)
+    if filling is None or not _fill(f"{directory}/_data", filling):
+        os.mkdir(f"{directory}/_data", 0o755)
+
+
+def discard_files(store: Store, name: str) -> None:
+    """Delete the files of a volume that isn't recorded; nothing where it is, or has none. Never raises."""
+    directory = os.path.dirname(store.volumes.mountpoint(name))
     moved: list[str] = []
     with contextlib.suppress(StoreError, OSError):
         store.volumes.settle(name, lambda there: None if there else moved.extend(_move_away(store, directory)))

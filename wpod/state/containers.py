@@ -6,10 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
+from wpod.frozen import frozen
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ContainerRecord
+from wpod.model.volume import Volume
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
+from wpod.state.volumes import INSERT as INSERT_VOLUME
+from wpod.state.volumes import Step, nothing, row_of
 
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
 if TYPE_CHECKING:
@@ -20,6 +24,23 @@ _COLUMNS = (
     " annotations, create_command, start_count"
 )
 
+_ANONYMOUS_OF = """
+    SELECT name FROM volume JOIN volume_use ON volume = name WHERE anonymous = 1 AND container_id = ?1
+    AND NOT EXISTS (SELECT 1 FROM volume_use AS other WHERE other.volume = name AND other.container_id != ?1)
+    ORDER BY name
+"""
+
+
+@frozen
+class VolumeUse:
+    """What volumes a new container uses: recorded ones by name, and anonymous ones that are made with it."""
+
+    names: tuple[str, ...] = ()
+    made: tuple[Volume, ...] = ()
+
+
+NO_VOLUMES = VolumeUse()
+
 
 class ContainerTable:
     """Reads and writes container records. All methods raise StoreError where the database fails."""
@@ -27,29 +48,30 @@ class ContainerTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def insert(self, record: ContainerRecord, volumes: Sequence[str] = ()) -> None:
-        """Record a new container and its use of volumes, in one transaction.
+    def insert(self, record: ContainerRecord, volumes: VolumeUse = NO_VOLUMES, before_commit: Step = nothing) -> None:
+        """Record a new container, its anonymous volumes and its use of volumes, in one transaction.
 
-        Raises NameTaken, NotThere for a volume that isn't recorded (any more).
+        `before_commit` puts the files in place; what it raises undoes the records. Raises NameTaken,
+        NotThere for a volume that isn't recorded (any more).
         """
         row = (
             record.container_id, record.name, record.image_id, record.image_digest, record.image_name,
             record.created_nanoseconds, int(record.remove), to_json(record.plan), to_json(dict(record.labels)),
             to_json(dict(record.annotations)), to_json(record.create_command), record.start_count,
         )  # fmt: skip
+        uses = [(name, record.container_id) for name in (*volumes.names, *(one.name for one in volumes.made))]
         try:
             with self._database.transaction() as connection:
                 connection.execute(f"INSERT INTO container ({_COLUMNS}) VALUES ({', '.join('?' * 12)})", row)
-                connection.executemany(
-                    "INSERT OR IGNORE INTO volume_use (volume, container_id) VALUES (?, ?)",
-                    [(volume, record.container_id) for volume in volumes],
-                )
+                connection.executemany(INSERT_VOLUME, [row_of(volume) for volume in volumes.made])
+                connection.executemany("INSERT OR IGNORE INTO volume_use (volume, container_id) VALUES (?, ?)", uses)
+                before_commit()
         except sqlite3.IntegrityError as error:
             if "container.name" in str(error):
                 raise self.name_taken(record.name) from None
-            for volume in volumes:
-                if not self._database.rows("SELECT 1 FROM volume WHERE name = ?", (volume,)):
-                    raise NotThere(f"volume {volume} was removed meanwhile", hint="try again") from None
+            for name in volumes.names:
+                if not self._database.rows("SELECT 1 FROM volume WHERE name = ?", (name,)):
+                    raise NotThere(f"volume {name} was removed meanwhile", hint="try again") from None
             raise StoreError(f"container {record.name} can't be recorded: {error}") from error
 
     def name_taken(self, name: str) -> NameTaken:
@@ -113,12 +135,17 @@ class ContainerTable:
                 "UPDATE container SET start_count = start_count + 1 WHERE container_id = ?", (container_id,)
             )
 
-    def delete(self, container_ids: Sequence[str]) -> None:
-        """Forget containers and their volume uses; what isn't there is done already."""
+    def delete(self, container_id: str, *, with_volumes: bool = False) -> list[str]:
+        """Forget a container and its volume uses; what isn't there is done already.
+
+        `with_volumes`: in the same transaction also the anonymous volumes that only this container used; returns
+        their names, whose files are the caller's to delete.
+        """
         with self._database.transaction(removing=True) as connection:
-            connection.executemany(
-                "DELETE FROM container WHERE container_id = ?", [(identifier,) for identifier in container_ids]
-            )
+            forgotten = connection.execute(_ANONYMOUS_OF, (container_id,)).fetchall() if with_volumes else []
+            connection.execute("DELETE FROM container WHERE container_id = ?", (container_id,))
+            connection.executemany("DELETE FROM volume WHERE name = ?", forgotten)
+        return [str(row[0]) for row in forgotten]
 
     def _select(self, clause: str, values: tuple[object, ...]) -> list[ContainerRecord]:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM container {clause}", values)

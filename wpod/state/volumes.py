@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from wpod.errors import InUse, NameTaken, NotThere, StoreError
 from wpod.model import ids
@@ -13,13 +13,21 @@ from wpod.state.encoding import from_json, to_json
 
 Step = Callable[[], None]
 
+INSERT = "INSERT INTO volume (name, created_nanoseconds, anonymous, labels, options) VALUES (?, ?, ?, ?, ?)"
+
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
 if TYPE_CHECKING:
     from typing import Any
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Where there are no files."""
+
+
+def row_of(volume: Volume) -> tuple[object, ...]:
+    """The values of INSERT."""
+    return (volume.name, volume.created_nanoseconds, int(volume.anonymous),
+            to_json(dict(volume.labels)), to_json(dict(volume.options)))  # fmt: skip
 
 
 class VolumeTable:
@@ -33,18 +41,14 @@ class VolumeTable:
         """Where a volume of this name has its files."""
         return f"{self._directory}/{name}/_data"
 
-    def insert(self, volume: Volume, before_commit: Step = _nothing) -> None:
+    def insert(self, volume: Volume, before_commit: Step = nothing) -> None:
         """Record a volume; `before_commit` puts its files in place, and what it raises undoes the record.
 
         Raises NameTaken.
         """
         try:
             with self._database.transaction() as connection:
-                connection.execute(
-                    "INSERT INTO volume (name, created_nanoseconds, anonymous, labels, options) VALUES (?, ?, ?, ?, ?)",
-                    (volume.name, volume.created_nanoseconds, int(volume.anonymous),
-                     to_json(dict(volume.labels)), to_json(dict(volume.options))),
-                )  # fmt: skip
+                connection.execute(INSERT, row_of(volume))
                 before_commit()
         except sqlite3.IntegrityError:
             raise NameTaken(f"volume with name {volume.name} already exists") from None
@@ -60,17 +64,11 @@ class VolumeTable:
             raise NotThere(f"no such volume: {name}")
         return found[0]
 
-    def anonymous_of(self, container_ids: Sequence[str]) -> list[str]:
-        """Names of anonymous volumes that only these containers use."""
-        marks = ", ".join("?" * len(container_ids))
-        statement = (
-            f"SELECT DISTINCT name FROM volume JOIN volume_use ON volume = name WHERE anonymous = 1"
-            f" AND container_id IN ({marks}) AND NOT EXISTS (SELECT 1 FROM volume_use AS other"
-            f" WHERE other.volume = name AND other.container_id NOT IN ({marks})) ORDER BY name"
-        )
-        return [str(row[0]) for row in self._database.rows(statement, (*container_ids, *container_ids))]
+    def names(self) -> set[str]:
+        """All volume names."""
+        return {str(row[0]) for row in self._database.rows("SELECT name FROM volume")}
 
-    def delete(self, name: str, before_commit: Step = _nothing) -> None:
+    def delete(self, name: str, before_commit: Step = nothing) -> None:
         """Forget a volume; one that isn't there is done already. `before_commit` as with `insert`. Raises InUse."""
         try:
             with self._database.transaction(removing=True) as connection:
