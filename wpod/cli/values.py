@@ -16,6 +16,7 @@ _DURATIONS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 _LARGEST = (1 << 63) - 1
+_LARGEST_SCALE = 100_000
 
 
 def boolean(text: str) -> bool:
@@ -77,6 +78,14 @@ def seconds(text: str) -> int:
 def stop_seconds(text: str) -> int:
     """As `seconds`, or -1: wait for ever (podman 5)."""
     return -1 if text == "-1" else seconds(text)
+
+
+def scale(text: str) -> int:
+    """--scale: how many containers one command starts."""
+    value = whole(text)
+    if not 1 <= value <= _LARGEST_SCALE:
+        raise ValueError(f"must be from 1 to {_LARGEST_SCALE}")
+    return value
 
 
 def pids(text: str) -> int:

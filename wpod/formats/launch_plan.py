@@ -42,13 +42,18 @@ def decode(data: bytes) -> list[Pair]:
     return pairs[1:]
 
 
-def to_descriptor(pairs: Iterable[Pair]) -> int:
-    """A sealed memfd with the plan, at offset 0; the caller closes it."""
-    data = encode(pairs)
+def to_descriptor(*plans: Iterable[Pair]) -> int:
+    """A sealed memfd with the plan, or several one after another, at offset 0; the caller closes it."""
+    data = b"".join(encode(pairs) for pairs in plans)
     descriptor = os.memfd_create("wpod-launch-plan", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(descriptor, data)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    fcntl.fcntl(descriptor, _F_ADD_SEALS, _SEALS)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        fcntl.fcntl(descriptor, _F_ADD_SEALS, _SEALS)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

@@ -12,6 +12,7 @@ import os
 import time
 
 from wpod.errors import NameTaken, NotThere, StoreError, UsageError, WpodError
+from wpod.frozen import replace
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ContainerRecord, RootKind
 from wpod.model.image import Image
@@ -58,26 +59,55 @@ def create_undoable(
     _refuse_cidfile(request.identity.cidfile)
     sweep(store)
     with store.lease():
-        _check_image(store, request, image)
-        container_id, planned = plan(store, request, image, detached=detached)
-        if request.identity.replace and request.identity.name:
-            _replace(store, request.identity.name)
-        record = ContainerRecord(
-            container_id=container_id,
-            name=request.identity.name or _free_name(store),
-            image_id=image.image_id,
-            image_digest=image.digest,
-            image_name=_image_name(request, image),
-            created_nanoseconds=time.time_ns(),
-            plan=planned,
-            remove=request.remove,
-            labels={**image.config.labels, **dict(request.identity.labels)},
-            annotations=dict(request.identity.annotations),
-            create_command=command_line,
-        )
-        lock, anonymous = _make(store, record, request, undo)
-        _record(store, record, anonymous, undo)
-        lock.release()
+        return _create_one(store, request, image, command_line, undo, detached=detached)
+
+
+def create_scaled(
+    store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], undo: UndoStack, *, count: int
+) -> list[ContainerRecord]:
+    """`count` containers of one request, to be started detached: NAME-1 to NAME-`count`; as `create_undoable`."""
+    sweep(store)
+    base = request.identity.name or _free_name(store)
+    numbered = [f"{base}-{number}" for number in range(1, count + 1)]
+    ids.check_name(numbered[-1])
+    with store.lease():
+        return [
+            _create_one(
+                store,
+                replace(request, identity=replace(request.identity, name=name)),
+                image,
+                command_line,
+                undo,
+                detached=True,
+            )
+            for name in numbered
+        ]
+
+
+def _create_one(
+    store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], undo: UndoStack, *, detached: bool
+) -> ContainerRecord:
+    """The caller holds the lease."""
+    _check_image(store, request, image)
+    container_id, planned = plan(store, request, image, detached=detached)
+    if request.identity.replace and request.identity.name:
+        _replace(store, request.identity.name)
+    record = ContainerRecord(
+        container_id=container_id,
+        name=request.identity.name or _free_name(store),
+        image_id=image.image_id,
+        image_digest=image.digest,
+        image_name=_image_name(request, image),
+        created_nanoseconds=time.time_ns(),
+        plan=planned,
+        remove=request.remove,
+        labels={**image.config.labels, **dict(request.identity.labels)},
+        annotations=dict(request.identity.annotations),
+        create_command=command_line,
+    )
+    lock, anonymous = _make(store, record, request, undo)
+    _record(store, record, anonymous, undo)
+    lock.release()
     return record
 
 

@@ -8,9 +8,9 @@ from wpod.errors import NotThere
 from wpod.model.container import ContainerRecord
 from wpod.model.image import Image
 from wpod.model.request import RunRequest
-from wpod.operations.create import create_undoable
+from wpod.operations.create import create_scaled, create_undoable
 from wpod.operations.remove import RemoveOptions, remove
-from wpod.operations.start import Complain, start_detached, start_foreground
+from wpod.operations.start import Complain, start_detached, start_foreground, start_together
 from wpod.operations.undo import UndoStack
 from wpod.storage.store import Store
 
@@ -23,6 +23,19 @@ def run_detached(store: Store, request: RunRequest, image: Image, command_line: 
         start_detached(store, record)
         undo.keep()
     return record
+
+
+def run_scaled(
+    store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], count: int
+) -> list[ContainerRecord]:
+    """Create and start `count` containers of one request, NAME-1 and so on; where one fails none is left."""
+    with UndoStack() as undo:
+        records = create_scaled(store, request, image, command_line, undo, count=count)
+        for record in records:
+            undo.add(f"container {record.name}", lambda record=record: _end(store, record))  # type: ignore[misc]
+        start_together(store, records)
+        undo.keep()
+    return records
 
 
 def run_foreground(

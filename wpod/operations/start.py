@@ -11,37 +11,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from wpod import programs
-from wpod.errors import CannotInvoke, ExitCode, InUse, ProgramNotFound, WpodError
-from wpod.formats import launch_plan, state_file
+from wpod.errors import ExitCode, InUse, WpodError
+from wpod.formats import state_file
 from wpod.frozen import frozen
-from wpod.kernel import pidfd
 from wpod.model.container import ContainerRecord, Status
+from wpod.operations import keeper
 from wpod.operations.create import launch_of
+from wpod.operations.keeper import Report
 from wpod.operations.locks import container_lock
+from wpod.operations.undo import UndoStack
 from wpod.paths import ContainerPaths
 from wpod.queries import containers as queries
 from wpod.runtime.backend import Backend, Command, Launch, for_kind
 from wpod.storage.layout import store_error
 from wpod.storage.store import Store
 
-_REPORT_LIMIT_BYTES = 8192
 Complain = Callable[[WpodError], None]
-_QUOTES = frozenset("`'\"")  # a message that has one names what it is about
-_ABANDON_SECONDS = 5.0
-_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@frozen
-class Report:
-    """What came through the readiness pipe. `error` is None where the keeper is ready."""
-
-    error: WpodError | None
+_OWN_DESCRIPTORS = 64
+# Of launch plans in one file, of which the runner takes 16 MiB; a character may be four bytes.
+_PLANS_BYTES = 4 << 20
 
 
 def start_detached(store: Store, record: ContainerRecord) -> None:
@@ -50,24 +42,81 @@ def start_detached(store: Store, record: ContainerRecord) -> None:
     Raises WpodError (CannotInvoke 126, ProgramNotFound 127, …) with the cause that the keeper named;
     the container is then as it was before.
     """
-    launch = launch_of(store, record, foreground=False)
-    with container_lock(launch.paths):
-        if queries.observe(launch.paths).status is Status.RUNNING:
-            return
-        backend = for_kind(record.plan.kind)
-        command, restore = _make_ready(backend, launch)
-        try:
-            with _worded(record):
-                report = _start_keeper(command, launch, _program(record))
-        except BaseException:
-            restore()
-            backend.release(launch)
-            raise
+    _start_batch(store, [record])
+
+
+def start_together(store: Store, records: Sequence[ContainerRecord]) -> None:
+    """Start containers that one request made; returns when all are ready.
+
+    Where their kind can, one keeper loads what they have in common and becomes all of them. Raises the first
+    error; those that are ready by then run: whoever made them takes them back.
+    """
+    size = min(for_kind(records[0].plan.kind).largest_batch, _lockable())
+    for first in range(0, len(records), size):
+        _start_batch(store, records[first : first + size])
+
+
+def _lockable() -> int:
+    """How many containers can be locked at once: each lock is a descriptor."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, (limit if limit != resource.RLIM_INFINITY else 1 << 20) - _OWN_DESCRIPTORS)
+
+
+def _start_batch(store: Store, records: Sequence[ContainerRecord]) -> None:
+    with contextlib.ExitStack() as locks:
+        waiting = []
+        for record in records:
+            launch = launch_of(store, record, foreground=False)
+            locks.enter_context(container_lock(launch.paths))
+            if queries.observe(launch.paths).status is not Status.RUNNING:
+                waiting.append(launch)
+        while waiting:
+            reports = _start_group(waiting)
+            ready = [launch.record.container_id for launch, report in reports if report.error is None]
+            store.containers.count_start(*ready)
+            for launch, report in reports:
+                if report.error is not None:
+                    raise _of_one(report.error, launch.record, len(records))
+            del waiting[: len(reports)]
+
+
+def _start_group(launches: Sequence[Launch]) -> list[tuple[Launch, Report]]:
+    """Start one keeper for as many of these, from the first on, as it can take; their reports."""
+    backend = for_kind(launches[0].record.plan.kind)
+    with UndoStack() as undo:
+        commands: list[Command] = []
+        take_backs: list[Callable[[], None]] = []
+        for launch in launches:
+            if commands and len(commands) >= _group_size(commands[0]):
+                break
+            command, take_back = _make_ready(backend, launch)
+            undo.add(f"the state of container {launch.record.name}", take_back)
+            commands.append(command)
+            take_backs.append(take_back)
+        started = launches[: len(commands)]
+        with _worded(started[0].record):
+            reports = keeper.start(commands, started)
+        undo.keep()
+    for report, take_back in zip(reports, take_backs, strict=True):
         if report.error is not None:
-            restore()
-            backend.release(launch)
-            raise report.error
-    store.containers.count_start(record.container_id)
+            take_back()
+    return list(zip(started, reports, strict=True))
+
+
+def _group_size(command: Command) -> int:
+    """How many can share the keeper of this one: none where something is wrapped around it for its cgroup."""
+    if command.prefix:
+        return 1
+    return max(1, _PLANS_BYTES // sum(len(key) + len(value) + 2 for key, value in command.pairs))
+
+
+def _of_one(error: WpodError, record: ContainerRecord, count: int) -> WpodError:
+    """Where several are started, whose error it is."""
+    if count > 1:
+        error.message = f"container {record.name}: {error.message}"
+    return error
 
 
 @contextlib.contextmanager
@@ -77,60 +126,6 @@ def _worded(record: ContainerRecord) -> Iterator[None]:
         yield
     except OSError as error:
         raise WpodError(f"container {record.name} can't be started: {error.strerror}") from error
-
-
-def _start_keeper(command: Command, launch: Launch, program: str) -> Report:
-    """Start the keeper and wait for its report; an interruption ends it and its container before it is raised."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)  # not between the start and knowing its pid
-    try:
-        try:
-            keeper = _spawn(command, writer)
-        finally:
-            os.close(writer)
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            return _named(parse_report(_read_to_end(reader)), program)
-        except BaseException:
-            signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
-            _abandon(keeper, reader, launch)
-            raise
-    finally:
-        os.close(reader)
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
-
-def _abandon(keeper: int, reader: int, launch: Launch) -> None:
-    """Undo a start under way: let it come to its end, which is near, and end the container then.
-
-    Killed half-way, a monitor would leave the OCI runtime behind that it had started.
-    """
-    with contextlib.suppress(OSError):
-        _wait_readable_end(reader)
-        _kill_main_process(launch)
-        descriptor = os.pidfd_open(keeper)
-        if not pidfd.wait_end(descriptor, _ABANDON_SECONDS):
-            os.killpg(keeper, signal.SIGKILL)
-        os.close(descriptor)
-        os.waitpid(keeper, 0)
-
-
-def _wait_readable_end(reader: int) -> None:
-    """Until the other side of the pipe is closed, or the patience ends."""
-    poller = select.poll()
-    poller.register(reader, select.POLLIN)
-    deadline = time.monotonic() + _ABANDON_SECONDS
-    while poller.poll(max(0.0, deadline - time.monotonic()) * 1000) and os.read(reader, _REPORT_LIMIT_BYTES):
-        continue
-
-
-def _kill_main_process(launch: Launch) -> None:
-    with contextlib.suppress(WpodError):
-        state, _ = state_file.read(launch.paths.state)
-        descriptor = pidfd.open_verified(state.pid, state.start_ticks)
-        if descriptor is not None:
-            pidfd.send(descriptor, signal.SIGKILL)
-            os.close(descriptor)
 
 
 def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], None], complain: Complain) -> int:
@@ -145,11 +140,7 @@ def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], N
         if queries.observe(launch.paths).status is Status.RUNNING:
             raise InUse(f"container {record.name} is running", code=ExitCode.FAILED)
         backend = for_kind(record.plan.kind)
-        command, restore = _make_ready(backend, launch)
-
-        def take_back() -> None:
-            restore()
-            backend.release(launch)
+        command, take_back = _make_ready(backend, launch)
 
         def undo_start() -> None:
             take_back()
@@ -160,7 +151,7 @@ def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], N
             store.containers.count_start(record.container_id)
             store.database.close()  # SQLite connections don't survive a fork
             with _worded(record):
-                _become_keeper(command, _Watch(_program(record), complain, undo_start))
+                _become_keeper(command, _Watch(keeper.program(launch), complain, undo_start))
         except BaseException:
             take_back()
             raise
@@ -176,10 +167,10 @@ def _become_keeper(command: Command, watch: _Watch) -> None:
         _live_as_watcher(reader, watch)
     try:
         os.close(reader)
-        plan_descriptor = launch_plan.to_descriptor((*command.pairs, ("ready-fd", str(writer))))
+        plan_descriptor = keeper.plan_to_descriptor([command], writer)
         programs.become(
             [*command.prefix, command.program, str(plan_descriptor)],
-            environment=_environment(command),
+            environment=keeper.environment(command),
             keep_descriptors=(writer, plan_descriptor),
         )
     except BaseException:
@@ -189,67 +180,29 @@ def _become_keeper(command: Command, watch: _Watch) -> None:
         raise
 
 
-def _program(record: ContainerRecord) -> str:
-    return record.plan.arguments[0]
-
-
-def read_report(reader: int, program: str) -> Report:
-    """Read the readiness pipe to its end and close it. An error about the guest's program names it."""
-    try:
-        return _named(parse_report(_read_to_end(reader)), program)
-    finally:
-        os.close(reader)
-
-
-def _read_to_end(reader: int) -> bytes:
-    content = b""
-    while len(content) < _REPORT_LIMIT_BYTES:
-        chunk = os.read(reader, _REPORT_LIMIT_BYTES - len(content))
-        if not chunk:
-            break
-        content += chunk
-    return content
-
-
-def _named(report: Report, program: str) -> Report:
-    error = report.error
-    if isinstance(error, CannotInvoke | ProgramNotFound) and not _QUOTES & set(error.message):
-        return Report(type(error)(f"{program!r}: {error.message}", hint=error.hint))
-    return report
-
-
-def parse_report(content: bytes) -> Report:
-    """The meaning of what was read; anything but `R` and a well-formed `E` is a keeper that died."""
-    if content == b"R":
-        return Report(None)
-    code, _, words = content[1:].decode(errors="replace").partition("\n")
-    if content[:1] != b"E" or not code.isdigit() or not words:
-        return Report(WpodError("the container's process ended before it was ready"))
-    message, _, hint = words.partition("\n")
-    kinds: dict[int, type[WpodError]] = {
-        ExitCode.CANNOT_INVOKE: CannotInvoke,
-        ExitCode.NOT_FOUND: ProgramNotFound,
-    }
-    return Report(kinds.get(int(code), WpodError)(message, hint=hint or None, code=int(code)))
-
-
 def _make_ready(backend: Backend, launch: Launch) -> tuple[Command, Callable[[], None]]:
-    """A fresh state file and the command; and how to bring the previous state file back."""
+    """A fresh state file and the command; and how both are taken back, with the state of the last run restored."""
     own = launch.paths
     backend.check(launch)
     backend.release(launch)
     restore = _restoring(own)
+
+    def take_back() -> None:
+        restore()
+        backend.release(launch)
+
     try:
         with contextlib.suppress(FileNotFoundError):
             os.replace(own.state, _previous(own))
         state_file.create(own.state, launch.record.plan.kind)
-        return backend.command(launch), restore
+        command = backend.command(launch)
     except OSError as error:
         restore()
         raise store_error(error, own.state) from error
     except BaseException:
         restore()
         raise
+    return command, take_back
 
 
 def _previous(own: ContainerPaths) -> str:
@@ -280,23 +233,6 @@ def _inode(path: str) -> int | None:
         return None
 
 
-def _spawn(command: Command, writer: int) -> int:
-    plan_descriptor = launch_plan.to_descriptor((*command.pairs, ("ready-fd", str(writer))))
-    try:
-        return programs.start_detached(
-            [*command.prefix, command.program, str(plan_descriptor)],
-            environment=_environment(command),
-            keep_descriptors=(writer, plan_descriptor),
-        )
-    finally:
-        os.close(plan_descriptor)
-
-
-def _environment(command: Command) -> dict[str, str]:
-    """What the keeper needs and nothing of the user's: secrets in the shell's environment stay there."""
-    return dict(command.environment)
-
-
 @frozen
 class _Watch:
     """What the watcher needs to know: the guest's program, whom to tell, and how the start is undone."""
@@ -312,7 +248,7 @@ def _live_as_watcher(reader: int, watch: _Watch) -> None:
         signal.signal(number, signal.SIG_IGN)
     code = 0
     try:
-        report = read_report(reader, watch.program)
+        report = keeper.read_report(reader, watch.program)
         if report.error is not None:
             watch.complain(report.error)
             code = report.error.code

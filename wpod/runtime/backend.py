@@ -62,7 +62,13 @@ class Exec:
 
 
 class Backend(Protocol):
-    """A way to execute containers. Every method raises WpodError subclasses only."""
+    """A way to execute containers. Every method raises WpodError subclasses only.
+
+    `largest_batch`: how many containers of one image and one request a single keeper can start.
+    """
+
+    @property
+    def largest_batch(self) -> int: ...
 
     def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
         """How a container of an image of this size gets its root here, by what the machine can do."""

@@ -128,11 +128,12 @@ class ContainerTable:
             raise AmbiguousName(f"{name_or_id!r} fits more than one container: {listed}")
         return found[0]
 
-    def count_start(self, container_id: str) -> None:
-        """Note that a start succeeded."""
+    def count_start(self, *container_ids: str) -> None:
+        """Note that the starts of these succeeded."""
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE container SET start_count = start_count + 1 WHERE container_id = ?", (container_id,)
+            connection.executemany(
+                "UPDATE container SET start_count = start_count + 1 WHERE container_id = ?",
+                [(container_id,) for container_id in container_ids],
             )
 
     def delete(self, container_id: str, *, with_volumes: bool = False) -> list[str]:

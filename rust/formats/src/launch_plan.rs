@@ -308,6 +308,34 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
+/// The plans of a file that may hold several, one after another: each begins with its `version`. They are not
+/// checked yet; a file without a leading `version` is one plan, which `parse` refuses.
+pub fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let mut rest = bytes;
+    core::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (plan, after) = rest.split_at(first_plan_bytes(rest));
+        rest = after;
+        Some(plan)
+    })
+}
+
+/// Where the second plan begins; the whole length where there is none.
+fn first_plan_bytes(bytes: &[u8]) -> usize {
+    let mut pairs = Pairs { rest: bytes };
+    pairs.next();
+    loop {
+        let begin = bytes.len() - pairs.rest.len();
+        match pairs.next() {
+            Some((b"version", _)) => return begin,
+            Some(_) => {}
+            None => return bytes.len(),
+        }
+    }
+}
+
 /// A plan's memfd, mapped.
 pub struct PlanFile {
     base: NonNull<u8>,
@@ -542,6 +570,22 @@ mod tests {
         assert_eq!(refusal(b""), PlanError::Malformed);
         assert_eq!(refusal(b"version\x002\0"), PlanError::Version);
         assert_eq!(refusal(b"version\x001\0"), PlanError::Missing("id"));
+    }
+
+    #[test]
+    fn several_plans_in_one_file_are_told_apart() {
+        // A key of the name is none, and so is the word within a value.
+        let first = with(b"cleanup\0version\0");
+        let second = monitor_plan();
+        let both = [first.as_slice(), second.as_slice()].concat();
+        let plans: Vec<&[u8]> = split(&both).collect();
+        assert_eq!(plans, [first.as_slice(), second.as_slice()]);
+        assert_eq!(split(&second).collect::<Vec<_>>(), [second.as_slice()]);
+        assert_eq!(split(b"").count(), 0);
+        for bad in [&b"x"[..], b"no\0plan\0", b"version", b"version\x001\0version"] {
+            assert_eq!(split(bad).flatten().copied().collect::<Vec<u8>>(), bad);
+        }
+        assert_eq!(refusal(&both), PlanError::UnknownKey(first.len()));
     }
 
     #[test]

@@ -22,9 +22,10 @@ mod output;
 mod run;
 mod signals;
 mod startup;
+mod template;
 
 use failure::Failure;
-use formats::launch_plan::{LaunchPlan, PlanFile, Program};
+use formats::launch_plan::{self, LaunchPlan, PlanFile, Program};
 
 fn main() {
     let descriptor = match startup::plan_descriptor(std::env::args_os()) {
@@ -38,10 +39,25 @@ fn main() {
     startup::complete_standard_streams();
     let file = PlanFile::map(descriptor, 0).unwrap_or_else(|error| refuse_plan(error));
     kernel_calls::files::close(descriptor);
-    let plan = LaunchPlan::parse(file.bytes(), Program::Runner).unwrap_or_else(|error| refuse_plan(error));
+    let plans: Vec<LaunchPlan<'_>> = launch_plan::split(file.bytes())
+        .map(|bytes| LaunchPlan::parse(bytes, Program::Runner).unwrap_or_else(|error| refuse_plan(error)))
+        .collect();
+    let plan = *plans
+        .first()
+        .unwrap_or_else(|| unreachable!("an empty file is refused when it is mapped"));
     let ready = startup::ReadyPipe::take(&plan);
-    match start(&plan, &ready) {
+    signals::install_fault_handlers();
+    if let Err(failure) = startup::close_inherited(&ready) {
+        ready.fail(&failure);
+    }
+    let (started, ready) = if plans.len() == 1 {
+        (start(&plan), ready)
+    } else {
+        template::start_all(&plans, ready)
+    };
+    match started {
         Ok(container) => {
+            drop(plans);
             drop(file);
             container.run(ready)
         }
@@ -54,13 +70,16 @@ fn refuse_plan(error: formats::launch_plan::PlanError) -> ! {
     std::process::exit(failure::WPOD_FAILED)
 }
 
-/// All phases before the guest runs.
-fn start(plan: &LaunchPlan<'_>, ready: &startup::ReadyPipe) -> Result<run::Container, Failure> {
-    signals::install_fault_handlers();
-    startup::close_inherited(ready)?;
+/// All phases before the guest runs, of the only container.
+fn start(plan: &LaunchPlan<'_>) -> Result<run::Container, Failure> {
     startup::become_independent(plan)?;
     startup::join_cgroups(plan)?;
-    let mut loaded = load::load(plan)?;
+    let loaded = load::load(plan)?;
+    fill(plan, loaded)
+}
+
+/// From a loaded module to a container whose guest can start: opens what it was given and gives up the rest.
+fn fill(plan: &LaunchPlan<'_>, mut loaded: load::Loaded) -> Result<run::Container, Failure> {
     let opened = files::open(plan, &loaded)?;
     confinement::restrict(plan, &opened)?;
     loaded.instance.set_context(Box::new(opened.context));

@@ -34,8 +34,11 @@ pub fn complete_standard_streams() {
 }
 
 /// The pipe through which the one word of readiness goes.
+#[derive(Clone, Copy)]
 pub struct ReadyPipe {
     descriptor: i32,
+    /// Which of several containers speaks; `None` where there is one, or where it goes for all.
+    member: Option<usize>,
 }
 
 impl ReadyPipe {
@@ -47,7 +50,37 @@ impl ReadyPipe {
             .unwrap_or(-1);
         // SAFETY: a plain call; a wrong descriptor is an error without effect.
         unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
-        ReadyPipe { descriptor }
+        ReadyPipe {
+            descriptor,
+            member: None,
+        }
+    }
+
+    /// The same pipe for one of several containers, counted from 0.
+    pub fn of_member(self, number: usize) -> ReadyPipe {
+        ReadyPipe {
+            member: Some(number),
+            ..self
+        }
+    }
+
+    /// One write, which a pipe takes whole or not at all up to PIPE_BUF (pipe(7)): others write to it as well.
+    fn tell(&self, words: &str) {
+        let message = match self.member {
+            Some(number) => {
+                let mut record = format!("{number}:{words}");
+                let mut end = record.len().min(libc::PIPE_BUF - 1);
+                while !record.is_char_boundary(end) {
+                    end -= 1;
+                }
+                record.truncate(end);
+                record.push('\0');
+                record
+            }
+            None => words.to_owned(),
+        };
+        // Whoever started this may be gone; the container runs all the same.
+        let _ = kernel_calls::files::write_all(self.descriptor, message.as_bytes());
     }
 
     pub fn raw(&self) -> i32 {
@@ -59,18 +92,18 @@ impl ReadyPipe {
         // In the foreground there is a child, which ends at the word (see `fail`): it shall not stay as a zombie.
         // SAFETY: a plain call; from here on there are no children to wait for.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
-        // Whoever started this may be gone; the container runs all the same.
-        let _ = kernel_calls::files::write_all(self.descriptor, b"R");
+        self.tell("R");
         kernel_calls::files::close(self.descriptor);
+    }
+
+    /// Says why this one could not be started, while the process goes on with the others.
+    pub fn refuse(&self, failure: &Failure) {
+        self.tell(&told(failure));
     }
 
     /// Says why there will be no guest, and ends with the code that was told.
     pub fn fail(self, failure: &Failure) -> ! {
-        let mut text = format!("E{}\n{}", failure.code, failure.cause.replace('\n', " "));
-        if let Some(hint) = failure.hint {
-            let _ = write!(text, "\n{hint}");
-        }
-        let _ = kernel_calls::files::write_all(self.descriptor, text.as_bytes());
+        self.tell(&told(failure));
         kernel_calls::files::close(self.descriptor);
         // In the foreground the process that started this was replaced by it, and a child of that one waits for
         // the word above to undo the container. The shell gets its prompt after that.
@@ -78,6 +111,15 @@ impl ReadyPipe {
         while unsafe { libc::wait(std::ptr::null_mut()) } > 0 {}
         std::process::exit(failure.code)
     }
+}
+
+/// A failure in the words of the readiness protocol.
+fn told(failure: &Failure) -> String {
+    let mut text = format!("E{}\n{}", failure.code, failure.cause.replace(['\n', '\0'], " "));
+    if let Some(hint) = failure.hint {
+        let _ = write!(text, "\n{hint}");
+    }
+    text
 }
 
 /// Closes whatever else was inherited: the guest could not reach it, but it would be held open.

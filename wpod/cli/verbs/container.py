@@ -28,7 +28,11 @@ def run() -> Verb:
         "Create a container from an image and start it",
         "wpod.commands.container.run:execute",
         (
-            *creating_options(flag("detach d", "Run in the background and print the container's ID")),
+            *creating_options(
+                flag("detach d", "Run in the background and print the container's ID"),
+                Option(("scale",), Kind.VALUE, "With --detach: start N containers, NAME-1 to NAME-N, or none of them",
+                       values.scale, "N"),
+            ),
             *section("Taken for podman's sake", (
                 flag("sig-proxy", "Pass signals on to the guest (always so)",
                      note="always on: wpod becomes the guest's process"),
@@ -44,6 +48,7 @@ def run() -> Verb:
             "wpod run -it --rm IMAGE sh",
             "wpod run -d --name web -v ./data:/data:ro -e PORT=8080 IMAGE serve --verbose",
             "wpod run --rm --memory 64m --read-only IMAGE",
+            "wpod run -d --scale 100 --name worker IMAGE",
         ),
     )  # fmt: skip
 

@@ -6,13 +6,14 @@ from wpod.commands.container.create import find_image, print_plan
 from wpod.commands.options import Options
 from wpod.commands.request import run_request
 from wpod.commands.session import Session
-from wpod.errors import ExitCode
+from wpod.errors import ExitCode, UsageError
 
 
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
     """In the foreground this process becomes the container's; detached, it prints the ID when the guest can run."""
     from wpod.operations import run
 
+    _check_scale(options)
     request = run_request(options, arguments, session.runtime)
     detached = options.flag("detach")
     image = find_image(session, request)
@@ -20,9 +21,23 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         return print_plan(session, request, image, detached=detached)
     if not detached:
         return run.run_foreground(session.store, request, image, session.command_line, session.complain)
-    record = run.run_detached(session.store, request, image, session.command_line)
-    session.output.line(record.container_id)
-    for warning in record.plan.warnings:
+    scale = options.number("scale")
+    if scale:
+        records = run.run_scaled(session.store, request, image, session.command_line, scale)
+    else:
+        records = [run.run_detached(session.store, request, image, session.command_line)]
+    for record in records:
+        session.output.line(record.container_id)
+    for warning in records[0].plan.warnings:
         session.output.warning(warning)
-    session.warn_of_logout(record.plan.limits)
+    session.warn_of_logout(records[0].plan.limits)
     return ExitCode.SUCCESS
+
+
+def _check_scale(options: Options) -> None:
+    if not options.number("scale"):
+        return
+    if not options.flag("detach"):
+        raise UsageError("--scale needs --detach")
+    if options.text("cidfile"):
+        raise UsageError("--scale and --cidfile exclude each other", hint="the IDs are printed, one a line")

@@ -27,6 +27,8 @@ _DEVICE_CAPABILITIES = frozenset({"MKNOD", "SYS_RAWIO", "ALL"})
 class NativeBackend:
     """See `wpod.runtime.backend.Backend`."""
 
+    largest_batch = 1  # each has a monitor of its own
+
     def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
         """An overlay wherever one can be had, also read-only: mount points are made in it."""
         if overlay.native_works():

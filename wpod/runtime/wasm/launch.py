@@ -31,6 +31,8 @@ _LEAST_MEMORY_BYTES = RUNNER_RESERVE_BYTES + PAGE_BYTES
 class WasmBackend:
     """See `wpod.runtime.backend.Backend`."""
 
+    largest_batch = 1000  # a bound for what one keeper is asked; more are started a thousand at a time
+
     def root_kind(self, tree: TreeSize, read_only: bool) -> RootKind:
         if read_only:
             return RootKind.READ_ONLY
