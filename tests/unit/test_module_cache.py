@@ -32,7 +32,7 @@ def cache_file(
 ) -> bytes:
     """A file as rust/aot-cache/src/header.rs lays it out."""
     head = struct.pack(
-        "<8sII32s32s32sIIII9Q32s", b"WPODWAOT", 1, 0, b"wamr", bytes.fromhex(digest[7:]), bytes.fromhex(build), 0, 0,
+        "<8sII32s32s32sIIII9Q32s", b"WPODWAOT", 2, 0, b"wamr", bytes.fromhex(digest[7:]), bytes.fromhex(build), 0, 0,
         3, 0,
         0, 512 + len(content) if size is None else size, *(0,) * 7, hashlib.sha256(content).digest(),
     ).ljust(480, b"\0")  # fmt: skip

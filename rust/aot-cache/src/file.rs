@@ -1,6 +1,8 @@
 //! Cache files on disk: written whole or not at all, and judged before they are used.
 
-use crate::{engine_build, CheckMode, CpuLevel, Header, HeaderError, Image, HEADER_BYTES};
+use crate::{
+    engine_build, CheckMode, CpuLevel, Header, HeaderError, Image, MemoryRun, HEADER_BYTES, PAGE_BYTES,
+};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -16,6 +18,14 @@ pub struct CacheKey {
     pub check_mode: CheckMode,
     pub cpu_level: CpuLevel,
     pub optimization_level: u32,
+}
+
+/// Pages of the linear memory as the module's data segments leave them.
+pub struct MemoryPages {
+    /// Where they begin in the linear memory; a multiple of the page size.
+    pub memory_offset: u64,
+    /// Whole pages.
+    pub bytes: Vec<u8>,
 }
 
 /// Why a cache file is not used. The text says it in one line.
@@ -61,11 +71,13 @@ impl From<HeaderError> for FileError {
     }
 }
 
-/// Writes the cache file: a temporary file beside it, synced, mode 0444, renamed over `path`.
+/// Writes the cache file: a temporary file beside it, synced, mode 0444, renamed over `path`. `memory` are at most
+/// `MAX_MEMORY_RUNS` runs in ascending order.
 ///
 /// # Errors
 /// Those of the file system; the temporary file is then removed.
-pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
+pub fn write(path: &Path, key: &CacheKey, image: &Image, memory: &[MemoryPages]) -> io::Result<()> {
+    let (content, memory_runs) = with_memory(image, memory);
     let header = Header {
         module_digest: key.module_digest,
         engine_build: engine_build(),
@@ -73,7 +85,7 @@ pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
         cpu_level: key.cpu_level,
         optimization_level: key.optimization_level,
         base_address: 0,
-        file_bytes: (HEADER_BYTES + image.content.len()) as u64,
+        file_bytes: (HEADER_BYTES + content.len()) as u64,
         imports_offset: HEADER_BYTES as u64,
         imports_bytes: image.imports_bytes,
         import_count: image.import_count,
@@ -82,7 +94,8 @@ pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
         text_offset: image.text_offset,
         text_bytes: image.text_bytes,
         slots_offset: image.slots_offset,
-        content_digest: Sha256::digest(&image.content).into(),
+        content_digest: Sha256::digest(&content).into(),
+        memory_runs,
     };
     let directory = path
         .parent()
@@ -97,7 +110,7 @@ pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?
         .to_string_lossy();
     let temporary = directory.join(format!(".{name}.{}", process::id()));
-    let written = write_whole(&temporary, &header.encode(), &image.content)
+    let written = write_whole(&temporary, &header.encode(), &content)
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| File::open(directory)?.sync_all());
     if written.is_err() {
@@ -105,6 +118,24 @@ pub fn write(path: &Path, key: &CacheKey, image: &Image) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// The content with the memory's pages behind the page of the slots, and where they lie.
+fn with_memory(image: &Image, memory: &[MemoryPages]) -> (Vec<u8>, Vec<MemoryRun>) {
+    let mut content = image.content.clone();
+    let mut runs = Vec::new();
+    for pages in memory {
+        if runs.is_empty() {
+            content.resize(image.slots_offset as usize + PAGE_BYTES - HEADER_BYTES, 0);
+        }
+        runs.push(MemoryRun {
+            memory_offset: pages.memory_offset,
+            file_offset: (HEADER_BYTES + content.len()) as u64,
+            bytes: pages.bytes.len() as u64,
+        });
+        content.extend_from_slice(&pages.bytes);
+    }
+    (content, runs)
 }
 
 fn write_whole(path: &Path, header: &[u8], content: &[u8]) -> io::Result<()> {

@@ -6,7 +6,9 @@ use std::fmt;
 /// Bytes of the header; what follows is covered by `content_digest`.
 pub const HEADER_BYTES: usize = 512;
 /// Changed with every change of the layout.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
+/// Mappings cost memory themselves; what needs more of them has no image of its memory.
+pub const MAX_MEMORY_RUNS: usize = 4;
 /// WAMR's release and the version of its AOT files.
 pub const ENGINE_VERSION: &str = "WAMR 2.4.3, AOT 6";
 /// Machine code for x86-64.
@@ -103,6 +105,16 @@ pub fn engine_build() -> [u8; 32] {
     parse_hex(env!("WPOD_ENGINE_BUILD")).expect("the build script writes 64 hex digits")
 }
 
+/// Pages of the linear memory, as they are before the guest runs, in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRun {
+    /// Where they belong in the linear memory.
+    pub memory_offset: u64,
+    /// Where they are in the file.
+    pub file_offset: u64,
+    pub bytes: u64,
+}
+
 /// The header, decoded. Offsets and sizes are in bytes from the file's start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -130,6 +142,8 @@ pub struct Header {
     pub slots_offset: u64,
     /// SHA-256 of everything behind the header.
     pub content_digest: [u8; 32],
+    /// At most `MAX_MEMORY_RUNS`, ascending; behind the page of the slots.
+    pub memory_runs: Vec<MemoryRun>,
 }
 
 /// Why a header is not usable.
@@ -245,6 +259,12 @@ impl Header {
             writer.u64(value);
         }
         writer.put(&self.content_digest);
+        writer.u64(self.memory_runs.len() as u64);
+        for run in &self.memory_runs {
+            writer.u64(run.memory_offset);
+            writer.u64(run.file_offset);
+            writer.u64(run.bytes);
+        }
         let digest: [u8; 32] = Sha256::digest(&writer.bytes[..HEADER_DIGEST_OFFSET]).into();
         writer.bytes[HEADER_DIGEST_OFFSET..].copy_from_slice(&digest);
         writer.bytes
@@ -308,7 +328,21 @@ impl Header {
             text_bytes: reader.u64(),
             slots_offset: reader.u64(),
             content_digest: reader.take(),
+            memory_runs: Self::decode_runs(reader)?,
         })
+    }
+
+    fn decode_runs(reader: &mut Reader<'_>) -> Result<Vec<MemoryRun>, HeaderError> {
+        let count = usize::try_from(reader.u64()).unwrap_or(usize::MAX);
+        if count > MAX_MEMORY_RUNS {
+            return Err(HeaderError::Layout);
+        }
+        let mut run = || MemoryRun {
+            memory_offset: reader.u64(),
+            file_offset: reader.u64(),
+            bytes: reader.u64(),
+        };
+        Ok((0..count).map(|_| run()).collect())
     }
 
     /// The relations between the offsets that the loader's arithmetic relies on.
@@ -320,19 +354,46 @@ impl Header {
         let fits = self.file_bytes <= u64::from(u32::MAX)
             && self.imports_offset == HEADER_BYTES as u64
             && end(self.imports_offset, self.imports_bytes).is_some_and(|end| end <= self.aot_offset)
-            && aot_end.is_some_and(|end| end == self.file_bytes)
+            && aot_end
+                .is_some_and(|end| end <= self.file_bytes && self.slots_offset == end.next_multiple_of(PAGE))
+            && (self.memory_runs.is_empty() == (aot_end == Some(self.file_bytes)))
+            && self.memory_fits()
             && self.text_offset >= self.aot_offset
             && text_end.is_some_and(|text| aot_end.is_some_and(|aot| text <= aot))
             && self.aot_offset % 8 == 0
             && self.text_offset % PAGE == 0
             && self.text_bytes % PAGE == 0
-            && self.slots_offset == self.file_bytes.next_multiple_of(PAGE)
             && self.import_count <= crate::MAX_IMPORTS;
         if fits {
             Ok(())
         } else {
             Err(HeaderError::Layout)
         }
+    }
+}
+
+impl Header {
+    /// Where the AOT file ends.
+    pub fn aot_end(&self) -> u64 {
+        self.aot_offset + self.aot_bytes
+    }
+
+    /// Whether the pages of the memory fill the rest of the file, one run after the other, and overlap nowhere.
+    fn memory_fits(&self) -> bool {
+        const PAGE: u64 = crate::PAGE_BYTES as u64;
+        let mut file_offset = self.slots_offset + PAGE;
+        let mut memory_end = 0;
+        for run in &self.memory_runs {
+            let aligned = run.memory_offset % PAGE == 0 && run.bytes % PAGE == 0 && run.bytes > 0;
+            let end = run.memory_offset.checked_add(run.bytes);
+            let in_memory = end.is_some_and(|end| end <= 1 << 32) && run.memory_offset >= memory_end;
+            if !aligned || !in_memory || run.file_offset != file_offset {
+                return false;
+            }
+            file_offset += run.bytes;
+            memory_end = run.memory_offset + run.bytes;
+        }
+        self.memory_runs.is_empty() || file_offset == self.file_bytes
     }
 }
 

@@ -9,10 +9,12 @@ mod header;
 mod link;
 mod object;
 
-pub use file::{check_ownership, read_header, read_limited, verify_full, write, CacheKey, FileError};
+pub use file::{
+    check_ownership, read_header, read_limited, verify_full, write, CacheKey, FileError, MemoryPages,
+};
 pub use header::{
-    engine_build, parse_digest, CheckMode, CpuLevel, Header, HeaderError, ENGINE_VERSION, FORMAT_VERSION,
-    HEADER_BYTES,
+    engine_build, parse_digest, CheckMode, CpuLevel, Header, HeaderError, MemoryRun, ENGINE_VERSION,
+    FORMAT_VERSION, HEADER_BYTES, MAX_MEMORY_RUNS,
 };
 pub use link::{link, Image};
 

@@ -27,7 +27,8 @@
 //!             text section: size, padding, constants
 //! page        text section: code, stubs                     read, execute
 //! page        function, export and custom sections          read only
-//! page        slots (not in the file)                       private
+//! page        slots (in the file a hole, or nothing)        private
+//! page        pages of the linear memory, where the module has much data: not mapped here, but there
 //! ```
 
 use crate::object::{section, DataSection, Object, Relocation};

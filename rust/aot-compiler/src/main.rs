@@ -7,6 +7,7 @@
 mod arguments;
 mod compiler;
 mod limits;
+mod memory_image;
 
 use aot_cache::{CacheKey, CheckMode, CpuLevel};
 use arguments::{Arguments, Command};
@@ -103,6 +104,7 @@ fn compile(arguments: &Arguments) -> Result<(), Failure> {
     let optimization_level = arguments.optimization.unwrap_or_else(|| level_for(wasm.len()));
     limits::confine(wasm.len() as u64, arguments.niced).map_err(|error| Failure::File(error.to_string()))?;
 
+    let memory = memory_image::of(&wasm);
     let scratch = scratch_path(&arguments.output);
     let compiled = compiler::compile(wasm, cpu_level.name(), optimization_level, &scratch);
     // It may not exist: the compiler can fail before it gets there.
@@ -122,7 +124,7 @@ fn compile(arguments: &Arguments) -> Result<(), Failure> {
         cpu_level,
         optimization_level,
     };
-    aot_cache::write(&arguments.output, &key, &image)
+    aot_cache::write(&arguments.output, &key, &image, &memory)
         .map_err(|error| Failure::File(format!("cannot write {}: {error}", arguments.output.display())))
 }
 

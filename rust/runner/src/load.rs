@@ -46,7 +46,7 @@ pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
         }
         (_, None) => load_compiled(plan, runtime, bytes),
     };
-    let (module, engine, code, interpreter_reason) = match chosen {
+    let (module, engine, code, image, interpreter_reason) = match chosen {
         Ok(loaded) => {
             let engine = match loaded.memory {
                 CodeMemory::Shared => Engine::AotShared,
@@ -56,6 +56,7 @@ pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
                 loaded.module,
                 engine,
                 (loaded.code_address, loaded.code_bytes),
+                loaded.image,
                 None,
             )
         }
@@ -65,12 +66,16 @@ pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
         }
         Err((bytes, reason)) => {
             let module = Module::load(runtime, bytes).map_err(|error| Failure::module(error.to_string()))?;
-            (module, Engine::Interpreter, (0, 0), reason)
+            (module, Engine::Interpreter, (0, 0), None, reason)
         }
     };
     check_imports(&module)?;
     check_entry(&module)?;
-    let instance = instantiate(plan, &module)?;
+    let mut instance = instantiate(plan, &module)?;
+    if let Some(image) = image {
+        let shared = instance.share_image(&image);
+        shared.map_err(|error| Failure::own(format!("cannot map the module's data: {error}")))?;
+    }
     Ok(Loaded {
         instance,
         engine,

@@ -10,6 +10,8 @@
 //!   and executable.
 //! * Calls of the engine go through address slots in one page behind the file's last. That page is private
 //!   memory, filled here with the engine's addresses (which differ from process to process) and then read-only.
+//! * Where the file has pages of the linear memory, an instance can begin with them in the place of the copy that
+//!   the engine makes (`MemoryImage`), mapped privately and writable: what a guest never writes to stays shared.
 //! * WAMR's loader gets the AOT file inside the mapping as its buffer. Because the file says that it executes in
 //!   place and has no relocation section, the loader keeps pointers into the buffer — code, data segments, names
 //!   — and copies only its tables of functions and types.
@@ -27,7 +29,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 
-use aot_cache::{CheckMode, CpuLevel, FileError, Header, PAGE_BYTES};
+use aot_cache::{CheckMode, CpuLevel, FileError, Header, MemoryRun, PAGE_BYTES};
 use wamr_sys as sys;
 
 use crate::module::{text_of, Kept, Module, ModuleBytes};
@@ -56,6 +58,14 @@ pub struct LoadedCode {
     pub code_address: u64,
     pub code_bytes: u64,
     pub memory: CodeMemory,
+    /// What the linear memory of an instance can begin with; see `Instance::share_image`.
+    pub image: Option<MemoryImage>,
+}
+
+/// The linear memory as it is before the guest runs, as pages of the cache file.
+pub struct MemoryImage {
+    pub(crate) file: File,
+    pub(crate) runs: Vec<MemoryRun>,
 }
 
 /// Why a cache file is not used. Each prints as one line that begins with `it`, for the reason in the state file.
@@ -135,12 +145,20 @@ pub fn load(
     let (mapping, memory) = map(file, &header).map_err(CacheRefusal::Map)?;
     fill_slots(&mapping, &header)?;
     let code_address = mapping.start.as_ptr() as u64 + header.text_offset;
+    let image = match header.memory_runs.as_slice() {
+        [] => None,
+        runs => Some(MemoryImage {
+            file: file.try_clone().map_err(CacheRefusal::Map)?,
+            runs: runs.to_vec(),
+        }),
+    };
     let module = load_mapped(runtime, CachedModule { mapping, wasm }, &header)?;
     Ok(LoadedCode {
         module,
         code_address,
         code_bytes: header.text_bytes,
         memory,
+        image,
     })
 }
 
@@ -206,7 +224,7 @@ fn map(file: &File, header: &Header) -> std::io::Result<(Mapping, CodeMemory)> {
     let writable = libc::PROT_READ | libc::PROT_WRITE;
     let mapping = new_mapping(length, writable, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?;
     // SAFETY: fresh writable memory of at least this size, which nothing else refers to yet.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(mapping.start.as_ptr(), header.file_bytes as usize) };
+    let bytes = unsafe { std::slice::from_raw_parts_mut(mapping.start.as_ptr(), header.aot_end() as usize) };
     file.read_exact_at(bytes, 0)?;
     mapping.protect(0, header.slots_offset, libc::PROT_READ)?;
     mapping.protect(header.text_offset, header.text_bytes, execute)?;

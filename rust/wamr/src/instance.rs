@@ -2,10 +2,12 @@
 
 use std::any::Any;
 use std::ffi::{c_char, CString};
-use std::fmt;
+use std::os::fd::AsRawFd;
+use std::{fmt, io};
 
 use wamr_sys as sys;
 
+use crate::cache::MemoryImage;
 use crate::host::{memory_of, StoredContext};
 use crate::memory::GuestMemory;
 use crate::module::{text_of, Module};
@@ -121,6 +123,39 @@ impl Instance {
             context: None,
             module: module.clone(),
         })
+    }
+
+    /// Puts the pages of `image` in the place of those that the engine has copied the data segments into; both hold
+    /// the same. For a fresh instance of the image's own module, of which nothing has run.
+    ///
+    /// Errors: the system's, where the memory is not usable any more.
+    pub fn share_image(&mut self, image: &MemoryImage) -> io::Result<()> {
+        let (base, used, _) = self.memory_figures().unwrap_or_default();
+        for run in &image.runs {
+            let fits = run
+                .memory_offset
+                .checked_add(run.bytes)
+                .is_some_and(|end| end <= used);
+            if !fits {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            // SAFETY: whole pages inside this instance's own linear memory, to which nothing holds a reference while
+            // `self` is borrowed exclusively; the new ones are as readable and writable, and private.
+            let mapped = unsafe {
+                libc::mmap(
+                    (base + run.memory_offset) as *mut libc::c_void,
+                    run.bytes as usize,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                    image.file.as_raw_fd(),
+                    run.file_offset as libc::off_t,
+                )
+            };
+            if mapped == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
     }
 
     /// The module this is an instance of.

@@ -22,7 +22,7 @@ COMPILER = "wpod-aot-compiler"
 
 _HEADER_BYTES = 512
 _MAGIC = b"WPODWAOT"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 # magic, format version, target, engine's name, module, build, check mode, processor level, optimization
 # level, imports; then base address and sizes up to the file's own; then the content's digest.
 _FIELDS = struct.Struct("<8sII32s32s32sIIII9Q32s")
