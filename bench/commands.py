@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import IO
 
 _PATIENCE_SECONDS = 900.0
+_LINE_PATIENCE_SECONDS = 60.0
+_LINE_PAUSE_SECONDS = 0.0005
 
 
 class CommandFailed(Exception):
@@ -33,6 +35,38 @@ def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) 
 def seconds(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
     """Wall time of a command, from before its start to after its end. Raises CommandFailed."""
     return _finish(arguments, environment, subprocess.DEVNULL)
+
+
+def timed_output(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, str]:
+    """Wall time of a command as by `seconds`, and what it wrote to stdout. Raises CommandFailed."""
+    with tempfile.TemporaryFile() as written:
+        elapsed = _finish(arguments, environment, written)
+        written.seek(0)
+        return elapsed, written.read().decode(errors="replace")
+
+
+def seconds_into(file: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
+    """Wall time of a command as by `seconds`, with a new file as its stdout. Raises CommandFailed."""
+    with open(file, "wb") as written:  # noqa: PTH123 - one of hundreds
+        return _finish(arguments, environment, written)
+
+
+def wait_for_lines(files: Sequence[str]) -> None:
+    """Wait until each of these files, which may not be there yet, holds a whole line. Raises CommandFailed."""
+    end = time.monotonic() + _LINE_PATIENCE_SECONDS
+    for file in files:
+        while not _has_line(file):
+            if time.monotonic() > end:
+                raise CommandFailed(f"{file}: no line within {_LINE_PATIENCE_SECONDS:g} s")
+            time.sleep(_LINE_PAUSE_SECONDS)
+
+
+def _has_line(file: str) -> bool:
+    try:
+        with open(file, "rb") as opened:  # noqa: PTH123
+            return b"\n" in opened.read(4096)
+    except FileNotFoundError:
+        return False
 
 
 def _finish(arguments: Sequence[str], environment: Mapping[str, str] | None, stdout: int | IO[bytes]) -> float:

@@ -1,6 +1,6 @@
-"""Those that are compared: wpod, podman, and crun with no manager at all.
+"""Those that are compared and have podman's command line: wpod and podman. peers.py has the others.
 
-podman and crun are the distribution's. On a machine with hybrid cgroups they work only where with_peers.sh has
+All of them are the distribution's. On a machine with hybrid cgroups they work only where with_peers.sh has
 hidden the unified hierarchy; `surround` starts the benchmark again in there, so that all of them run in the
 same surroundings and nothing is wrapped around the one or the other.
 """
@@ -8,24 +8,33 @@ same surroundings and nothing is wrapped around the one or the other.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bench import commands, images
 from bench.workplace import TOP, Workplace, unmount_below
 
-IDLE = ("sleep", "1000000")
+# What every native container does: it prints a line and waits. One process, for `exec` replaces the shell.
+IDLE = ("sh", "-c", "echo ready; exec sleep 1000000")
 _SURROUNDED = "WPOD_BENCH_SURROUNDED"
 
 
+@dataclass(frozen=True)
+class Started:
+    """How long a start took: until its command returned, and until the guest's line was in the log as well."""
+
+    command_seconds: float
+    line_seconds: float
+
+
 class Starter(Protocol):
-    """What can start containers for a measurement of memory."""
+    """What can start containers for a measurement."""
 
     @property
     def label(self) -> str: ...
@@ -33,19 +42,27 @@ class Starter(Protocol):
     def start(self, number: int) -> object:
         """Start container `number` detached. Raises CommandFailed."""
 
+    def start_to_line(self, number: int) -> Started:
+        """The same, and wait until its line is in its log. Raises CommandFailed."""
+
     def remove(self, count: int) -> object:
         """Remove the containers 0 to count - 1. Raises CommandFailed."""
 
 
 @dataclass(frozen=True)
 class Manager:
-    """A command line like podman's, with an image and what it shall run."""
+    """A command line like podman's, with an image and what it shall run.
+
+    `options` are some of `run`; `log_of` tells the log of a container by its ID.
+    """
 
     label: str
     command: tuple[str, ...]
     image: str
     guest: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    log_of: Callable[[str], str] = str
+    options: tuple[str, ...] = ()
 
     def seconds(self, *arguments: str) -> float:
         """Wall time of a command. Raises CommandFailed."""
@@ -56,7 +73,35 @@ class Manager:
 
     def start(self, number: int) -> float:
         """Start container `number` detached; the wall time of that."""
-        return self.seconds("run", "--detach", "--name", self.name(number), self.image, *self.guest)
+        return self.seconds(*self._run(self.name(number)))
+
+    def start_to_line(self, number: int) -> Started:
+        """See `Starter`."""
+        return self._to_lines(self._run(self.name(number)))
+
+    def start_by_one_command(self, count: int) -> Started:
+        """Start the containers 1 to `count` with one command, until the line of each is in its log."""
+        return self._to_lines(self._run(self.scaled_name, "--scale", str(count)))
+
+    def remove_scaled(self, count: int) -> float:
+        """Remove what `start_by_one_command` has started, or begun to."""
+        if count == 0:
+            return 0.0
+        names = (f"{self.scaled_name}-{number}" for number in range(1, count + 1))
+        return self.seconds("rm", "--force", "--time", "0", "--ignore", *names)
+
+    @property
+    def scaled_name(self) -> str:
+        return f"{self.label.replace(' ', '-')}-scaled"
+
+    def _run(self, name: str, *options: str) -> tuple[str, ...]:
+        return ("run", "--detach", "--name", name, *options, *self.options, self.image, *self.guest)
+
+    def _to_lines(self, arguments: tuple[str, ...]) -> Started:
+        begin = time.perf_counter()
+        seconds, written = commands.timed_output((*self.command, *arguments), self.environment)
+        commands.wait_for_lines([self.log_of(identifier) for identifier in written.split()])
+        return Started(seconds, time.perf_counter() - begin)
 
     def remove(self, count: int) -> float:
         """Remove the first `count` containers, running or not, with one command; the wall time of that."""
@@ -66,38 +111,6 @@ class Manager:
 
     def remove_one(self, number: int) -> float:
         return self.seconds("rm", "--force", "--time", "0", self.name(number))
-
-
-@dataclass(frozen=True)
-class BareCrun:
-    """crun alone, with a bundle that wpod has written: the same namespaces, mounts, capabilities and filter.
-
-    Also with wpod's options: no cgroup (an empty one costs 55 to 73 kB), no keyring, and the state on disk
-    rather than in /run, where it would be memory. The root is a plain directory that all share. So this is the
-    least that a native container costs here.
-    """
-
-    label: str
-    bundle: Path
-    state: Path
-
-    def _crun(self, *arguments: str) -> tuple[str, ...]:
-        return ("crun", "--cgroup-manager=disabled", "--root", str(self.state), *arguments)
-
-    def start(self, number: int) -> object:
-        arguments = ("run", "--detach", "--no-new-keyring", "--bundle", str(self.bundle), f"bench-{number}")
-        return commands.seconds(self._crun(*arguments))
-
-    def remove(self, count: int) -> object:
-        for number in range(count):
-            commands.run(self._crun("delete", "--force", f"bench-{number}"))
-        return None
-
-    def remove_all(self) -> None:
-        """What an interrupted measurement left."""
-        for directory in self.state.iterdir():
-            with contextlib.suppress(commands.CommandFailed):
-                commands.run(self._crun("delete", "--force", directory.name))
 
 
 def surround() -> None:
@@ -112,7 +125,21 @@ def surround() -> None:
 
 def wpod(place: Workplace, label: str, image: str, guest: Sequence[str] = ()) -> Manager:
     """wpod with an image of this place's store."""
-    return Manager(label, (place.program,), image, tuple(guest), place.environment)
+    return Manager(label, place.command, image, tuple(guest), place.environment, place.log)
+
+
+def require_scale(place: Workplace) -> None:
+    """Raises Missing where `run` of this wpod has no --scale."""
+    if "--scale" not in place.wpod("run", "--help"):
+        raise images.Missing("this wpod's `run` has no --scale")
+
+
+def archive_of(place: Workplace, image: str) -> Path:
+    """An image of this place's store as an OCI archive, for the others to load. Raises CommandFailed."""
+    archive = place.directory / f"{image}.tar"
+    archive.unlink(missing_ok=True)
+    place.wpod("save", "--format", "oci-archive", "--output", str(archive), image)
+    return archive
 
 
 @contextlib.contextmanager
@@ -126,45 +153,12 @@ def podman(place: Workplace, image: str, guest: Sequence[str] = IDLE) -> Iterato
         "podman", "--root", f"{own}/store", "--runroot", f"{own}/run", "--tmpdir", f"{own}/libpod",
         "--storage-driver", "overlay",
     )  # fmt: skip
-    archive = place.directory / "for-podman.tar"
-    archive.unlink(missing_ok=True)
-    place.wpod("save", "--format", "oci-archive", "--output", str(archive), image)
+    archive = archive_of(place, image)
     try:
         commands.run((*command, "load", "--input", str(archive)))
-        yield Manager("podman native", command, f"localhost/{image}", tuple(guest))
+        manager = Manager("podman native", command, f"localhost/{image}", tuple(guest))
+        yield replace(manager, log_of=lambda name: f"{own}/store/overlay-containers/{name}/userdata/ctr.log")
     finally:
         with contextlib.suppress(commands.CommandFailed):
             commands.run((*command, "rm", "--force", "--all", "--time", "0"))
         unmount_below(own)
-
-
-@contextlib.contextmanager
-def bare_crun(place: Workplace, image: str) -> Iterator[BareCrun]:
-    """crun with a bundle made of wpod's own for `image`. Raises Missing, CommandFailed."""
-    if os.geteuid() != 0:
-        raise images.Missing("bare crun is compared as root only")
-    images.require("crun")
-    made = BareCrun("crun native", place.new_directory("bundle"), place.new_directory("crun"))
-    _write_bundle(place, image, made.bundle)
-    try:
-        yield made
-    finally:
-        made.remove_all()
-
-
-def _write_bundle(place: Workplace, image: str, bundle: Path) -> None:
-    """The config.json of a container that wpod has started, with a root and files of /etc that stay."""
-    place.wpod("run", "--detach", "--name", "specimen", image, *IDLE)
-    try:
-        written = Path(place.wpod("inspect", "--format", "{{.OCIConfigPath}}", "specimen"))
-        config: dict[str, Any] = json.loads(written.read_text())
-        for mount in config["mounts"]:
-            if mount["source"].startswith(f"{place.store}/"):
-                kept = bundle / Path(mount["source"]).name
-                shutil.copy(mount["source"], kept)
-                mount["source"] = str(kept)
-    finally:
-        place.wpod("rm", "--force", "--time", "0", "specimen")
-    shutil.copytree(TOP / "build" / "examples" / image / "rootfs", bundle / "rootfs", symlinks=True)
-    config["root"] = {**config["root"], "path": str(bundle / "rootfs")}
-    (bundle / "config.json").write_text(json.dumps(config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from bench import images, managers, os_memory
+from bench import images, managers, os_memory, peers
 from bench.figures import Figure, Scale, Section
 from bench.managers import Starter
 from bench.os_memory import Cost, Load
@@ -50,7 +50,7 @@ def _starters(place: Workplace, stack: contextlib.ExitStack, skipped: list[str])
         return found
     busybox = images.build_example(place, "busybox")
     found.append(managers.wpod(place, "wpod native", busybox, managers.IDLE))
-    found.append(stack.enter_context(managers.bare_crun(place, busybox)))
+    found.append(stack.enter_context(peers.bare_crun(place, busybox)))
     try:
         found.append(stack.enter_context(managers.podman(place, busybox)))
     except images.Missing as missing:

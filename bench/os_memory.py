@@ -20,6 +20,8 @@ measurements, for the first fills the kernel's caches. Only root can drop caches
 from __future__ import annotations
 
 import argparse
+import contextlib
+import enum
 import json
 import os
 import statistics
@@ -36,17 +38,27 @@ SETTLE_SECONDS = 3.0
 _PATIENCE_SECONDS = 20.0
 
 
+class Starts(enum.Enum):
+    ONE_BY_ONE = "one by one"
+    AT_ONCE = "by one command"
+
+
 @dataclass(frozen=True)
 class Load:
     """What is measured: `start(i)` starts container i of `count` detached, `stop(n)` removes the first n of them.
 
-    Both raise CommandFailed. `settle_seconds` pass between the last start and the reading.
+    Both raise CommandFailed. `settle_seconds` pass between the last start and the reading. With Starts.AT_ONCE
+    start(n) is called once, and starts n. `surroundings` is entered after the first reading and left at the end: the
+    daemon that they need. `kinds` kinds of containers take turns, each with as many processes as it likes.
     """
 
     count: int
     start: Callable[[int], object]
     stop: Callable[[int], object]
     settle_seconds: float = SETTLE_SECONDS
+    starts: Starts = Starts.ONE_BY_ONE
+    surroundings: Callable[[], contextlib.AbstractContextManager[object]] | None = None
+    kinds: int = 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ class Cost:
     """What one container costs, in kB of 1024 bytes.
 
     `processes` is how many there are for all of them, `ended_meanwhile` how many others ended between the
-    readings: what they had is missing from the second one.
+    readings: what they had is missing from the second one. A daemon is in all of it; `daemon_kB` tells what it alone
+    had, in all, before the first container, and `daemon_processes` how many it is.
     """
 
     containers: int
@@ -63,6 +76,9 @@ class Cost:
     processes: int
     ended_meanwhile: int
     start_milliseconds: float
+    kinds: int = 1
+    daemon_kB: float = 0.0  # noqa: N815 - a unit
+    daemon_processes: int = 0
 
     @property
     def total(self) -> float:
@@ -74,7 +90,7 @@ class Cost:
         """What speaks against the figure, or nothing: the machine was not idle."""
         if self.ended_meanwhile:
             return f"{self.ended_meanwhile} other processes ended meanwhile"
-        if self.processes % self.containers:
+        if (self.processes - self.daemon_processes) * self.kinds % self.containers:
             return f"{self.processes} processes began for {self.containers} containers"
         return ""
 
@@ -85,6 +101,7 @@ class Cost:
             "kB_by_counter": {name: round(value, 1) for name, value in self.by_counter.items()},
             "file_pss_kB_per_container": round(self.file_pss, 1),
             "processes": self.processes,
+            **({"daemon_kB": self.daemon_kB} if self.daemon_processes else {}),
             "doubt": self.doubt,
             "start_ms_median": round(self.start_milliseconds, 2),
         }
@@ -105,27 +122,38 @@ def measure(load: Load) -> Cost:
     """Start the load, read, and remove it again, whatever happens. Raises CommandFailed."""
     others = _processes()
     before = _read_counters()
-    milliseconds: list[float] = []
-    try:
-        for number in range(load.count):
-            begin = time.perf_counter()
-            load.start(number)
-            milliseconds.append((time.perf_counter() - begin) * 1000)
-        time.sleep(load.settle_seconds)
-        after = _read_counters()
-        now = _processes()
-        left = now - others
-        file_pss = sum(_file_pss(pid) for pid in left)
-    finally:
-        load.stop(len(milliseconds))
+    with load.surroundings() if load.surroundings else contextlib.nullcontext():
+        daemons = (_processes() - others) if load.surroundings else set()
+        daemon_kilobytes = sum(_read_counters().values()) - sum(before.values()) if daemons else 0
+        milliseconds: list[float] = []
+        started = 0
+        try:
+            for number in range(load.count) if load.starts is Starts.ONE_BY_ONE else (load.count,):
+                begin = time.perf_counter()
+                if load.starts is Starts.AT_ONCE:
+                    started = load.count  # some of them, where it fails
+                load.start(number)
+                milliseconds.append((time.perf_counter() - begin) * 1000)
+                started = max(started, len(milliseconds))
+            time.sleep(load.settle_seconds)
+            after = _read_counters()
+            now = _processes()
+            left = now - others
+            file_pss = sum(_file_pss(pid) for pid in left)
+        finally:
+            load.stop(started)
     _wait_until_gone(left)
+    each = 1 if load.starts is Starts.ONE_BY_ONE else load.count
     return Cost(
         load.count,
         {name: (after[name] - before[name]) / load.count for name in COUNTERS},
         file_pss / load.count,
         len(left),
         len(others - now),
-        statistics.median(milliseconds),
+        statistics.median(milliseconds) / each,
+        load.kinds,
+        daemon_kilobytes,
+        len(daemons),
     )
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import figures, kernels, machine, managers, memory, shared_code, start
+from bench import comparison, figures, kernels, machine, managers, memory, shared_code, start
 from bench.commands import CommandFailed
 from bench.figures import Scale, Section
 from bench.workplace import TOP, Workplace, workplace
@@ -28,6 +28,7 @@ from bench.workplace import TOP, Workplace, workplace
 _SCHEMA_VERSION = 1
 _INTERRUPTED = 130
 _BENCHMARKS: dict[str, Callable[[Workplace, Scale], Section]] = {
+    comparison.NAME: comparison.measure,
     memory.NAME: memory.measure,
     start.NAME: start.measure,
     shared_code.NAME: shared_code.measure,

@@ -16,19 +16,33 @@ from pathlib import Path
 from bench import commands
 
 TOP = Path(__file__).parents[1]
+_ACCOUNT = "wpod-tester"  # packaging/test-account.sh
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """A temporary directory with wpod installed below `prefix`, as `make install` does it."""
+    """A temporary directory with wpod installed below `prefix`, as `make install` does it.
+
+    `account` is who runs wpod here: whoever runs the benchmark, or an unprivileged user (see `of_user`).
+    """
 
     directory: Path
+    account: str = ""
+    installed: Path | None = None
 
     @property
     def program(self) -> str:
         """The command under test: the installed one, for a checkout's starts differently."""
-        return str(self.directory / "prefix" / "bin" / "wpod")
+        return str((self.installed or self.directory / "prefix") / "bin" / "wpod")
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """How it is called: by its name alone, or as the account, from a directory that everybody may enter."""
+        if not self.account:
+            return (self.program,)
+        user = (f"--reuid={self.account}", f"--regid={self.account}", "--init-groups")
+        return ("setpriv", *user, "env", "--chdir=/", self.program)
 
     @property
     def store(self) -> Path:
@@ -37,11 +51,18 @@ class Workplace:
     @property
     def environment(self) -> Mapping[str, str]:
         """What makes wpod use the store of this place; added to the environment of its commands."""
-        return {"WPOD_ROOT": str(self.store), "TMPDIR": str(self.directory / "tmp")}
+        named = {"WPOD_ROOT": str(self.store), "TMPDIR": str(self.directory / "tmp")}
+        if self.account:
+            named |= {"HOME": str(self.directory), "XDG_RUNTIME_DIR": str(self.directory / "runtime")}
+        return named
 
     def wpod(self, *arguments: str) -> str:
         """Run wpod to its end; its output without the line end. Raises CommandFailed."""
-        return commands.output_of((self.program, *arguments), self.environment).rstrip("\n")
+        return commands.output_of((*self.command, *arguments), self.environment).rstrip("\n")
+
+    def log(self, identifier: str) -> str:
+        """The log of a container, by its whole ID (docs/formats.md); asking `inspect` would take its time."""
+        return f"{self.store}/containers/{identifier}/logs/container.log"
 
     def new_directory(self, name: str) -> Path:
         """A directory below this place, made where it is missing."""
@@ -79,6 +100,24 @@ def _interrupt(number: int, _frame: object) -> None:
 def _ignore_signals() -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def of_user(place: Workplace) -> Iterator[Workplace]:
+    """A place within `place` for the unprivileged account of the tests, which is made where it is missing.
+
+    Raises CommandFailed where it can't be. Only root may do this.
+    """
+    commands.run((str(TOP / "packaging" / "test-account.sh"),))
+    inner = Workplace(place.directory / "user", _ACCOUNT, place.directory / "prefix")
+    place.directory.chmod(0o711)  # to be passed through, not to be read
+    for made in (inner.directory, inner.directory / "tmp", inner.directory / "runtime"):
+        made.mkdir(mode=0o700, exist_ok=True)
+        shutil.chown(made, _ACCOUNT, _ACCOUNT)
+    try:
+        yield inner
+    finally:
+        _clear(inner)
 
 
 def _clear(place: Workplace) -> None:

@@ -116,7 +116,7 @@ def test_a_goal_is_the_most_that_a_figure_may_be() -> None:
 def test_tables_show_goals_verdicts_and_skips() -> None:
     section = Section("s", "Title", (Figure("ps", 1.456, "x", 1.3, 1.4, 1.5, "note"),), ("podman is not installed",))
     text = figures.as_text(section)
-    assert "ps      1.46 x  1.40 – 1.50    ≤ 1.30  MISSED   note" in text
+    assert "ps      1.46 x  1.40 – 1.50  ≤ 1.30  MISSED   note" in text
     assert "skipped: podman is not installed" in text
     markdown = figures.as_markdown(section)
     assert "| ps | 1.46 x | 1.40 – 1.50 | ≤ 1.30 | MISSED | note |" in markdown

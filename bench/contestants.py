@@ -1,0 +1,152 @@
+"""Who takes part in the comparison, and how each one's containers are started and removed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench import commands, images, managers, peers
+from bench.managers import IDLE, Started
+from bench.os_memory import Starts
+from bench.workplace import TOP, Workplace
+
+PYTHON_IDLE = ("python3", "-c", "import time; print('ready', flush=True); time.sleep(1000000)")
+WASM, SCALED, NATIVE, MIXED = "wpod wasm", "wpod wasm by one command", "wpod native", "wpod mixed"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """How containers are started: one of them, or a number at once; see os_memory.Load."""
+
+    label: str
+    start: Callable[[int], Started]
+    remove: Callable[[int], object]
+    starts: Starts = Starts.ONE_BY_ONE
+    surroundings: Callable[[], contextlib.AbstractContextManager[object]] | None = None
+    kinds: int = 1
+
+
+Entrance = Callable[[Workplace, contextlib.ExitStack], Contestant]
+
+
+def enter(
+    place: Workplace, stack: contextlib.ExitStack, wanted: Sequence[tuple[str, Entrance]], skipped: list[str]
+) -> Iterator[Contestant]:
+    """Those that work here, with everything built; the others are named in `skipped`, with the reason."""
+    for label, entrance in wanted:
+        try:
+            yield entrance(place, stack)
+        except (images.Missing, commands.CommandFailed) as reason:
+            skipped.append(f"{label}: {reason}")
+
+
+def _one_by_one(starter: managers.Starter, label: str = "") -> Contestant:
+    return Contestant(label or starter.label, starter.start_to_line, starter.remove)
+
+
+def _hello(place: Workplace) -> str:
+    images.require_wasm_compiler(place)
+    hello = images.build_example(place, "hello-c")
+    images.fill_cache(place, hello)
+    return hello
+
+
+def _busybox(place: Workplace) -> str:
+    images.require("busybox", "crun")
+    return images.build_example(place, "busybox")
+
+
+def _wasm(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
+    return _one_by_one(managers.wpod(place, WASM, _hello(place)))
+
+
+def scaled(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
+    """wasm containers of wpod, all by one command. Raises Missing, CommandFailed."""
+    managers.require_scale(place)
+    manager = managers.wpod(place, SCALED, _hello(place))
+    return Contestant(SCALED, manager.start_by_one_command, manager.remove_scaled, Starts.AT_ONCE)
+
+
+def _native(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
+    return _one_by_one(managers.wpod(place, NATIVE, _busybox(place), IDLE))
+
+
+def _mixed(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
+    """Half wasm, half native, in turns, in one store."""
+    halves = (
+        managers.wpod(place, f"{MIXED} wasm", _hello(place)),
+        managers.wpod(place, f"{MIXED} native", _busybox(place), IDLE),
+    )
+
+    def start(number: int) -> Started:
+        return halves[number % 2].start_to_line(number // 2)
+
+    def remove(count: int) -> None:
+        halves[0].remove((count + 1) // 2)
+        halves[1].remove(count // 2)
+
+    return Contestant(MIXED, start, remove, kinds=2)
+
+
+def _podman(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
+    return _one_by_one(stack.enter_context(managers.podman(place, _busybox(place))))
+
+
+def _crun(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
+    return _one_by_one(stack.enter_context(peers.bare_crun(place, _busybox(place))))
+
+
+def _runc(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
+    return _one_by_one(stack.enter_context(peers.bare_runc(place, _busybox(place))))
+
+
+def _containerd(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
+    made = stack.enter_context(peers.containerd(place, _busybox(place)))
+    return Contestant(made.label, made.start_to_line, made.remove, surroundings=made.daemon)
+
+
+def _debian(place: Workplace) -> str:
+    """An image of a minimal Debian with python3."""
+    images.require("mmdebstrap")
+    context = commands.output_of((str(TOP / "bench" / "debian-python.sh"),)).strip()
+    place.wpod("build", "--tag", "debian-python", context)
+    return "debian-python"
+
+
+def _podman_python(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
+    manager = stack.enter_context(managers.podman(place, _debian(place), PYTHON_IDLE))
+    return _one_by_one(replace(manager, label="podman Python"))
+
+
+def _wpod_python(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
+    return _one_by_one(managers.wpod(place, "wpod Python", _debian(place), PYTHON_IDLE))
+
+
+def _crun_wasm(_place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
+    """Only to be named: Debian's crun runs no wasm, and one that does would need bundles of its own."""
+    images.require("crun")
+    has_engine = "+WASM" in commands.output_of(("crun", "--version"))
+    raise images.Missing("not measured here" if has_engine else "the installed crun is built without a wasm engine")
+
+
+# What the guard takes: without what needs a daemon or a Debian root, or is slow.
+DENSE: tuple[tuple[str, Entrance], ...] = (
+    (WASM, _wasm),
+    (SCALED, scaled),
+    (NATIVE, _native),
+    ("crun native", _crun),
+)
+ALL: tuple[tuple[str, Entrance], ...] = (
+    (WASM, _wasm),
+    (SCALED, scaled),
+    (MIXED, _mixed),
+    (NATIVE, _native),
+    ("crun native", _crun),
+    ("runc native", _runc),
+    ("podman native", _podman),
+    ("containerd native", _containerd),
+    ("wpod Python", _wpod_python),
+    ("podman Python", _podman_python),
+    ("podman or crun with wasm", _crun_wasm),
+)

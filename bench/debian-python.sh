@@ -1,0 +1,53 @@
+#!/bin/sh
+# debian-python.sh: a minimal Debian with python3 as the build context of an image, in build/bench/debian-python; prints
+# it. Made with mmdebstrap from the mirror and the suite that this machine uses itself; what is there and was made by
+# this very script is kept. Documentation and package lists are left out, as the small images of Debian leave them out.
+# Only root can make it (owners of files, chroot).
+set -eu
+umask 022
+export LC_ALL=C
+
+here=$(cd "$(dirname "$0")" && pwd)
+context=$(dirname "$here")/build/bench/debian-python
+
+key=$(sha256sum < "$here/debian-python.sh" | cut -c1-64)
+if [ "$(cat "$context/.key" 2>/dev/null || true)" = "$key" ]; then
+    echo "$context"
+    exit 0
+fi
+
+# As apt sees it: the address and the key of this machine's own Debian archive.
+source_of() {
+    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(CODENAME)|$(REPO_URI)|$(SIGNED_BY)' 'Created-By: Packages' |
+        awk -F'|' '$1 == "Debian" && $2 == "Debian" { print $3, $4, $5; exit }'
+}
+found=$(source_of)
+[ -n "$found" ] || {
+    echo "error: apt knows no Debian archive (apt-get update)" >&2
+    exit 1
+}
+read -r suite mirror signed_by <<F
+$found
+F
+suite=${suite%-updates}
+case ${signed_by:-} in
+/*) ;;
+*) signed_by=/usr/share/keyrings/debian-archive-keyring.gpg ;;
+esac
+
+rm -rf "$context"
+mkdir -p "$context"
+echo "making a Debian root from $mirror $suite (a minute)" >&2
+mmdebstrap --quiet --variant=essential --include=python3-minimal --format=directory \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+    "$suite" "$context/rootfs" "deb [signed-by=$signed_by] $mirror $suite main" >&2
+rm -rf "$context/rootfs/dev" "$context/rootfs/var/lib/apt/lists" "$context/rootfs/var/cache/apt"
+mkdir "$context/rootfs/dev"
+cat > "$context/Containerfile" <<C
+FROM scratch
+COPY rootfs/ /
+CMD ["python3"]
+C
+echo "$key" > "$context/.key"
+echo "$context"
