@@ -17,6 +17,7 @@ from tests.support.command import eventually
 from tests.support.faults import Faults
 from wpod.errors import WpodError
 from wpod.formats.state_file import Phase
+from wpod.frozen import replace
 from wpod.model.container import Status
 from wpod.model.image import Image
 from wpod.model.request import (
@@ -28,7 +29,7 @@ from wpod.model.request import (
     RunRequest,
     StorageOptions,
 )
-from wpod.operations import create, remove, run, start, stop, volumes
+from wpod.operations import create, keeper, remove, run, start, stop, volumes
 from wpod.operations.load import load
 from wpod.operations.remove import RemoveOptions
 from wpod.queries import containers as queries
@@ -51,6 +52,11 @@ class Bench:
         mounts = (MountRequest(MountKind.VOLUME, "data", "/data"), MountRequest(MountKind.VOLUME, "", "/more"))
         identity = IdentityOptions(name=name, cidfile=str(self.cidfile))
         return self.plain(guest, identity=identity, storage=StorageOptions(mounts))
+
+    def scalable(self, *guest: str) -> RunRequest:
+        """As `request`, without what only one container can have."""
+        whole = self.request(*guest)
+        return replace(whole, identity=replace(whole.identity, cidfile=""))
 
     def plain(self, guest: tuple[str, ...], **groups: Any) -> RunRequest:
         """Interpreted, so that no compiler is left at work."""
@@ -228,17 +234,39 @@ def test_rm(bench: Bench, faults: Faults) -> None:
 @pytest.mark.parametrize("late", [False, True], ids=["while it starts", "when it runs"])
 def test_what_is_interrupted_leaves_nothing(late: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between the start of the keeper and the end of `run`."""
-    wait = start._read_to_end
+    wait = keeper._read_to_end
 
-    def interrupted(reader: int) -> bytes:
+    def interrupted(reader: int, limit_bytes: int) -> bytes:
         if late:
-            wait(reader)
+            wait(reader, limit_bytes)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(start, "_read_to_end", interrupted)
+    monkeypatch.setattr(keeper, "_read_to_end", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.run_detached(bench.store, bench.request("idle"), bench.image, ("wpod",))
     eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_scaled(bench.store, bench.scalable("idle"), bench.image, ("wpod",), 3)
+    eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
+
+
+def test_run_scaled(bench: Bench, faults: Faults) -> None:
+    """All or none, whichever step fails for whichever of them."""
+
+    def operation() -> None:
+        run.run_scaled(bench.store, bench.scalable("idle"), bench.image, ("wpod",), 2)
+
+    def after(error: WpodError | None) -> None:
+        if error is None:
+            for name in ("web-1", "web-2"):
+                assert queries.find(bench.store, name).observed.status is Status.RUNNING
+                remove.remove(bench.store, name, FORCE)
+            with contextlib.suppress(WpodError):
+                volumes.remove(bench.store, "data")
+        eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
+
+    fatal = each_step(faults, operation, after)
+    assert {"begin", "commit", "os.mkdir", "os.open", "os.posix_spawn", "os.pipe2", "os.memfd_create"} <= set(fatal)
 
 
 def test_a_taken_name_or_file_changes_nothing(bench: Bench) -> None:

@@ -223,7 +223,11 @@ def _record(store: Store, record: ContainerRecord, anonymous: list[Volume], undo
 
     def put_in_place() -> None:
         for volume in anonymous:
-            os.rename(own.new_volume(volume.name), os.path.dirname(volume.mountpoint))
+            directory = os.path.dirname(volume.mountpoint)
+            try:
+                os.rename(own.new_volume(volume.name), directory)
+            except OSError as error:
+                raise store_error(error, directory) from error
 
     def forget() -> None:
         from wpod.operations import volumes

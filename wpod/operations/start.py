@@ -91,7 +91,7 @@ def _start_group(launches: Sequence[Launch]) -> list[tuple[Launch, Report]]:
         for launch in launches:
             if commands and len(commands) >= _group_size(commands[0]):
                 break
-            command, take_back = _make_ready(backend, launch)
+            command, take_back = _make_ready(backend, launch, commands[0] if commands else None)
             undo.add(f"the state of container {launch.record.name}", take_back)
             commands.append(command)
             take_backs.append(take_back)
@@ -180,7 +180,7 @@ def _become_keeper(command: Command, watch: _Watch) -> None:
         raise
 
 
-def _make_ready(backend: Backend, launch: Launch) -> tuple[Command, Callable[[], None]]:
+def _make_ready(backend: Backend, launch: Launch, leader: Command | None = None) -> tuple[Command, Callable[[], None]]:
     """A fresh state file and the command; and how both are taken back, with the state of the last run restored."""
     own = launch.paths
     backend.check(launch)
@@ -195,7 +195,7 @@ def _make_ready(backend: Backend, launch: Launch) -> tuple[Command, Callable[[],
         with contextlib.suppress(FileNotFoundError):
             os.replace(own.state, _previous(own))
         state_file.create(own.state, launch.record.plan.kind)
-        command = backend.command(launch)
+        command = backend.command(launch, leader)
     except OSError as error:
         restore()
         raise store_error(error, own.state) from error

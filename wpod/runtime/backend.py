@@ -82,8 +82,12 @@ class Backend(Protocol):
         Called once; the directories of the root (rootfs, upper, work) are there. Undone as a whole.
         """
 
-    def command(self, launch: Launch) -> Command:
-        """Everything for one start; may make what a start needs (cgroups). Called for each start."""
+    def command(self, launch: Launch, leader: Command | None = None) -> Command:
+        """Everything for one start; may make what a start needs (cgroups). Called for each start.
+
+        `leader` is the command of a container of the same request whose keeper shall start this one too: what is
+        decided once for both is taken from it.
+        """
 
     def send_signal(self, launch: Launch, observed: Observation, number: int) -> bool:
         """Send a signal to the container's main process; False where it has ended."""

@@ -73,7 +73,7 @@ class NativeBackend:
         for source, content in self._etc_contents(launch):
             _write(source, content)
 
-    def command(self, launch: Launch) -> Command:
+    def command(self, launch: Launch, leader: Command | None = None) -> Command:
         plan = launch.record.plan
         _write(f"{launch.paths.bundle}/config.json", json.dumps(self.spec(launch), separators=(",", ":")))
         placement = cgroup.place(launch.record.container_id, plan.limits)

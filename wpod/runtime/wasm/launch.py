@@ -65,7 +65,7 @@ class WasmBackend:
             root = launch.paths.rootfs if launch.record.plan.root.kind is RootKind.COPY else launch.paths.upper
             _write_hostname(root, launch.record.plan.hostname)
 
-    def command(self, launch: Launch) -> Command:
+    def command(self, launch: Launch, leader: Command | None = None) -> Command:
         plan = launch.record.plan
         prefix: tuple[str, ...] = ()
         environment: dict[str, str] = {}
@@ -77,7 +77,8 @@ class WasmBackend:
                 placement = cgroup.place(launch.record.container_id, plan.limits)
                 prefix, environment = placement.prefix, dict(placement.environment)
                 pairs += [("cgroup", directory) for directory in placement.directories]
-        pairs += _module_pairs(launch)
+        # Compiled code may appear between one container and the next: a shared keeper loads one form of it.
+        pairs += [pair for pair in leader.pairs if pair[0] in _MODULE_KEYS] if leader else _module_pairs(launch)
         pairs += _process_pairs(plan)
         pairs += _root_pairs(launch)
         pairs += _mount_pairs(plan.mounts)
@@ -135,6 +136,9 @@ def _write_hostname(root: str, hostname: str) -> None:
 def _needs_own_cgroup(plan: ContainerPlan) -> bool:
     """Memory is held by the engine and processes by the confinement; only CPU time needs a cgroup."""
     return bool(plan.limits.cpu_quota_microseconds or plan.limits.cpu_shares)
+
+
+_MODULE_KEYS = frozenset(("module", "module-digest", "aot", "aot-file"))
 
 
 def _module_pairs(launch: Launch) -> list[Pair]:
