@@ -551,3 +551,81 @@ fn no_page_of_the_file_is_written() {
     file.read_exact_at(&mut header, 0).expect("read");
     assert_eq!(&header, b"WPODWAOT");
 }
+
+/// A module of 100 kB of data behind its first page, with functions that read and write a byte.
+fn with_data() -> String {
+    let data = "abcdefgh".repeat(12_500);
+    format!(
+        r#"(module (memory (export "memory") 4) (data (i32.const 5000) "{data}") (data (i32.const 5001) "XY")
+             (func (export "read") (param i32) (result i32) (i32.load8_u (local.get 0)))
+             (func (export "write") (param i32 i32) (i32.store8 (local.get 0) (local.get 1))))"#
+    )
+}
+
+#[test]
+fn data_is_mapped_from_the_file_and_each_instance_writes_to_its_own() {
+    let wasm = wat::parse_str(with_data()).expect("valid text");
+    let scratch = Scratch::new("image");
+    assert!(compile(&wasm, &scratch.path).status.success());
+    let path = scratch.path.join("module.waot");
+    let file = File::open(&path).expect("the cache file");
+    let before = fs::read(&path).expect("read");
+    let code = load(&file, &wasm).expect("loads");
+    let image = code.image.as_ref().expect("an image of the data");
+    let mut plain = Instance::new(&code.module, InstanceOptions::default()).expect("an instance");
+    let mut shared = [0, 1].map(|_| {
+        let mut instance = Instance::new(&code.module, InstanceOptions::default()).expect("an instance");
+        instance.share_image(image).expect("the image is mapped");
+        instance
+    });
+    let mut read = |instance: &mut Instance, address: usize| {
+        let found = instance.call("read", &[Value::I32(address as i32)]);
+        found.expect("inside the memory")
+    };
+    for address in [
+        0, 4095, 4999, 5000, 5001, 5002, 5003, 104_999, 105_000, 106_495, 106_496, 262_143,
+    ] {
+        let expected = read(&mut plain, address);
+        assert_eq!(read(&mut shared[0], address), expected, "at {address}");
+    }
+    let written = [Value::I32(5000), Value::I32(7)];
+    shared[0].call("write", &written).expect("inside the memory");
+    assert_eq!(read(&mut shared[0], 5000), [Value::I32(7)]);
+    assert_eq!(read(&mut shared[1], 5000), [Value::I32(i32::from(b'a'))]);
+    assert_eq!(fs::read(&path).expect("read"), before);
+    let one_past = shared[0].call("read", &[Value::I32(262_144)]);
+    assert!(
+        matches!(one_past, Err(CallError::Trap(_))),
+        "the guard is in place"
+    );
+}
+
+#[test]
+fn pages_of_memory_outside_of_the_file_or_the_memory_are_refused() {
+    let wasm = wat::parse_str(with_data()).expect("valid text");
+    let scratch = Scratch::new("runs");
+    assert!(compile(&wasm, &scratch.path).status.success());
+    let bytes = fs::read(scratch.path.join("module.waot")).expect("read");
+    let header = aot_cache::Header::decode(&bytes).expect("a good header");
+    let refused = |change: &dyn Fn(&mut aot_cache::Header)| {
+        let mut changed = header.clone();
+        change(&mut changed);
+        aot_cache::Header::decode(&changed.encode()) == Err(aot_cache::HeaderError::Layout)
+    };
+    assert!(!refused(&|_| ()));
+    assert!(refused(&|header| header.memory_runs[0].bytes += 4096));
+    assert!(refused(&|header| header.memory_runs[0].bytes -= 1));
+    assert!(refused(&|header| header.memory_runs[0].file_offset -= 4096));
+    assert!(refused(&|header| header.memory_runs[0].memory_offset += 1));
+    assert!(refused(&|header| header.memory_runs[0].memory_offset = 1 << 32));
+    assert!(refused(&|header| header.memory_runs.clear()));
+    assert!(refused(&|header| header.file_bytes += 4096));
+    assert!(refused(&|header| {
+        let run = header.memory_runs[0];
+        header.memory_runs.push(aot_cache::MemoryRun {
+            file_offset: run.file_offset + run.bytes,
+            ..run
+        });
+        header.file_bytes += run.bytes;
+    }));
+}
