@@ -123,9 +123,9 @@ def surround() -> None:
     os.execv(wrapper, [wrapper, *sys.orig_argv])
 
 
-def wpod(place: Workplace, label: str, image: str, guest: Sequence[str] = ()) -> Manager:
-    """wpod with an image of this place's store."""
-    return Manager(label, place.command, image, tuple(guest), place.environment, place.log)
+def wpod(place: Workplace, label: str, image: str, guest: Sequence[str] = (), options: Sequence[str] = ()) -> Manager:
+    """wpod with an image of this place's store, and options for `run`."""
+    return Manager(label, place.command, image, tuple(guest), place.environment, place.log, tuple(options))
 
 
 def require_scale(place: Workplace) -> None:

@@ -1,77 +1,239 @@
-"""Memory of idle detached containers: wasm and native by wpod, native by crun alone and by podman."""
+"""Memory of idle detached containers, held against its goals: as root and as a user, with limits, Go, native.
+
+comparison.py has the others' figures. Here everything is wpod's, but for crun alone, which a native container of wpod
+is held against, and for empty cgroups, whose cost a container with limits may have on top.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from bench import images, managers, os_memory, peers
+from bench import commands, comparison, empty_cgroups, figures, images, managers, peers, workplace
+from bench.comparison import Sample
+from bench.contestants import Contestant
 from bench.figures import Figure, Scale, Section
-from bench.managers import Starter
-from bench.os_memory import Cost, Load
+from bench.managers import IDLE, Manager, Starter
+from bench.os_memory import Starts
 from bench.workplace import Workplace
 
 NAME = "memory"
 _TITLE = "OS memory of an idle detached container"
-WASM_GOAL_KB = 400.0
-NATIVE_OVER_CRUN_GOAL_KB = 120.0
-_COUNTS = {Scale.FULL: 100, Scale.QUICK: 5}
+WASM_GOAL_KB = 256.0
+ONE_COMMAND_GOAL_KB = 200.0
+GO_GOAL_KB = 5 * 1024.0
+GO_ONE_COMMAND_GOAL_KB = 1024.0
+NATIVE_OVER_CRUN_GOAL_KB = 80.0
+_LIMITS = (("--memory", "64m"), ("--cpus", "0.5"), ("--pids-limit", "50"))
+_RUNS = {Scale.FULL: 3, Scale.GUARD: 2, Scale.QUICK: 2}  # the first one fills the kernel's caches and isn't counted
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """How many containers: of wasm, with limits and native ones, of Go."""
+
+    many: int
+    some: int
+    few: int
+
+
+_COUNTS = {Scale.FULL: _Counts(400, 100, 20), Scale.GUARD: _Counts(100, 100, 20), Scale.QUICK: _Counts(4, 3, 2)}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is measured. `goal` gets the medians of all rows by name, for a goal may be another one's cost and more."""
+
+    contestant: Contestant
+    count: int
+    goal: Callable[[dict[str, float]], float] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant.label}, {self.count}"
+
+
+def _at_most(kilobytes: float) -> Callable[[dict[str, float]], float]:
+    return lambda _medians: kilobytes
 
 
 def measure(place: Workplace, scale: Scale) -> Section:
-    """Four kinds, each twice in a row; the second time counts. Raises CommandFailed."""
+    """All rows in turns. What can't be measured here is skipped by name."""
     if os.geteuid() != 0:
         return Section(NAME, _TITLE, skipped=("only root can drop the kernel's caches",))
-    count = _COUNTS[scale]
     skipped: list[str] = []
-    costs: dict[str, tuple[Cost, Cost]] = {}
+    samples: dict[str, list[Sample]] = {}
     with contextlib.ExitStack() as stack:
-        for starter in _starters(place, stack, skipped):
-            load = Load(count, starter.start, starter.remove)
-            costs[starter.label] = (os_memory.measure(load), os_memory.measure(load))
-    raw = {label: [cost.as_json() for cost in pair] for label, pair in costs.items()}
-    return Section(NAME, f"{_TITLE} ({count} of them)", _figures(costs), tuple(skipped), raw)
+        rows = _rows(place, stack, scale, skipped)
+        for _ in range(_RUNS[scale]):
+            for row in list(rows):
+                try:
+                    samples.setdefault(row.name, []).append(comparison.sample_of(row.contestant, row.count))
+                except commands.CommandFailed as error:
+                    skipped.append(f"{row.name}: {error}")
+                    rows.remove(row)
+    raw: dict[str, Any] = {name: [sample.as_json() for sample in taken] for name, taken in samples.items()}
+    return Section(NAME, _TITLE, _figures(rows, samples, _COUNTS[scale]), tuple(skipped), raw)
 
 
-def _starters(place: Workplace, stack: contextlib.ExitStack, skipped: list[str]) -> list[Starter]:
+Part = Callable[[Workplace, contextlib.ExitStack, _Counts], list[_Row]]
+
+
+def _rows(place: Workplace, stack: contextlib.ExitStack, scale: Scale, skipped: list[str]) -> list[_Row]:
     """Everything is built and started once before the first measurement."""
-    found: list[Starter] = []
-    try:
-        images.require_wasm_compiler(place)
-        hello = images.build_example(place, "hello-c")
-        images.fill_cache(place, hello)
-        found.append(managers.wpod(place, "wpod wasm", hello))
-    except images.Missing as missing:
-        skipped.append(f"wasm: {missing}")
-    try:
-        images.require("busybox", "crun")
-    except images.Missing as missing:
-        skipped.append(f"native: {missing}")
-        return found
-    busybox = images.build_example(place, "busybox")
-    found.append(managers.wpod(place, "wpod native", busybox, managers.IDLE))
-    found.append(stack.enter_context(peers.bare_crun(place, busybox)))
-    try:
-        found.append(stack.enter_context(managers.podman(place, busybox)))
-    except images.Missing as missing:
-        skipped.append(f"podman: {missing}")
-    return found
+    parts: tuple[tuple[str, Part], ...] = (
+        ("wasm", _wasm),
+        ("wasm by one command", _scaled),
+        ("wasm as a user", _user),
+        ("wasm by one command as a user", _user_scaled),
+        ("wasm with limits", _limited),
+        ("Go", _go),
+        ("Go by one command", _go_scaled),
+        ("native", _native),
+        ("native as a user", _user_native),
+    )
+    rows: list[_Row] = []
+    for name, part in parts:
+        if scale is Scale.QUICK and part in (_go, _go_scaled):
+            skipped.append(f"{name}: takes the compiler half a minute")
+            continue
+        try:
+            rows += part(place, stack, _COUNTS[scale])
+        except (images.Missing, commands.CommandFailed) as reason:
+            skipped.append(f"{name}: {reason}")
+    return rows
 
 
-def _figures(costs: dict[str, tuple[Cost, Cost]]) -> tuple[Figure, ...]:
-    goals = {"wpod wasm": WASM_GOAL_KB}
-    figures = [figure_of(label, second, goals.get(label)) for label, (_, second) in costs.items()]
-    if "wpod native" in costs and "crun native" in costs:
-        ours, least = costs["wpod native"][1], costs["crun native"][1]
-        note = "wpod native less crun native"
-        goal = None if ours.doubt or least.doubt else NATIVE_OVER_CRUN_GOAL_KB
-        figures.append(Figure("wpod's own part", ours.total - least.total, "kB", goal, note=note))
-    return tuple(figures)
+def _single(starter: Starter) -> Contestant:
+    return Contestant(starter.label, starter.start_to_line, starter.remove)
 
 
-def figure_of(label: str, cost: Cost, goal: float | None = None) -> Figure:
-    """A cost as a figure, which isn't judged where the machine was not idle."""
-    if cost.doubt:
-        return Figure(label, cost.total, "kB", note=f"not judged: {cost.doubt}")
-    note = f"{cost.processes // cost.containers} processes; mapped file pages beside it {cost.file_pss:.0f} kB"
-    return Figure(label, cost.total, "kB", goal, note=note)
+def _by_one_command(place: Workplace, manager: Manager) -> Contestant:
+    managers.require_scale(place)
+    label = f"{manager.label} by one command"
+    return Contestant(label, manager.start_by_one_command, manager.remove_scaled, Starts.AT_ONCE)
+
+
+def _hello(place: Workplace) -> str:
+    images.require_wasm_compiler(place)
+    hello = images.build_example(place, "hello-c")
+    images.fill_cache(place, hello)
+    return hello
+
+
+def _wasm(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    manager = managers.wpod(place, "wpod wasm", _hello(place))
+    return [_Row(_single(manager), counts.many, _at_most(WASM_GOAL_KB))]
+
+
+def _scaled(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    manager = managers.wpod(place, "wpod wasm", _hello(place))
+    return [_Row(_by_one_command(place, manager), counts.many, _at_most(ONE_COMMAND_GOAL_KB))]
+
+
+def _of_user(place: Workplace, stack: contextlib.ExitStack, image: str) -> Workplace:
+    """The unprivileged account's place, entered once, with an image of root's."""
+    inner = stack.enter_context(workplace.of_user(place))
+    archive = managers.archive_of(place, image)
+    archive.chmod(0o644)
+    inner.wpod("load", "--input", str(archive))
+    return inner
+
+
+def _user(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    inner = _of_user(place, stack, _hello(place))
+    images.fill_cache(inner, "hello-c")
+    manager = managers.wpod(inner, "wpod wasm as a user", "hello-c")
+    return [_Row(_single(manager), counts.many, _at_most(WASM_GOAL_KB))]
+
+
+def _user_scaled(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    managers.require_scale(place)
+    inner = _of_user(place, stack, _hello(place))
+    images.fill_cache(inner, "hello-c")
+    manager = managers.wpod(inner, "wpod wasm as a user", "hello-c")
+    return [_Row(_by_one_command(inner, manager), counts.many, _at_most(ONE_COMMAND_GOAL_KB))]
+
+
+def _limited(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    """Each limit by itself, and an empty cgroup beside one of its containers."""
+    hello = _hello(place)
+    rows: list[_Row] = []
+    for option, value in _LIMITS:
+        manager = managers.wpod(place, f"wpod wasm {option}", hello, options=(option, value))
+        empty = _Row(empty_cgroups.beside(place, manager), counts.some)
+        rows += [empty, _Row(_single(manager), counts.some, _with_cgroup(empty.name))]
+    return rows
+
+
+def _with_cgroup(name: str) -> Callable[[dict[str, float]], float]:
+    return lambda medians: WASM_GOAL_KB + medians.get(name, 0.0)
+
+
+def _go_image(place: Workplace) -> str:
+    images.require("go")
+    image = images.build_example(place, "hello-go")
+    images.fill_cache(place, image)
+    return image
+
+
+def _go(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    manager = managers.wpod(place, "wpod Go", _go_image(place))
+    return [_Row(_single(manager), counts.few, _at_most(GO_GOAL_KB))]
+
+
+def _go_scaled(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    manager = managers.wpod(place, "wpod Go", _go_image(place))
+    return [_Row(_by_one_command(place, manager), counts.few, _at_most(GO_ONE_COMMAND_GOAL_KB))]
+
+
+def _busybox(place: Workplace) -> str:
+    images.require("busybox", "crun")
+    return images.build_example(place, "busybox")
+
+
+def _native(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    busybox = _busybox(place)
+    ours = managers.wpod(place, "wpod native", busybox, IDLE)
+    crun = _Row(_single(stack.enter_context(peers.bare_crun(place, busybox))), counts.some)
+    return [crun, _Row(_single(ours), counts.some)]
+
+
+def _user_native(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
+    inner = _of_user(place, stack, _busybox(place))
+    return [_Row(_single(managers.wpod(inner, "wpod native as a user", "busybox", IDLE)), counts.some)]
+
+
+def _figures(rows: list[_Row], samples: dict[str, list[Sample]], counts: _Counts) -> tuple[Figure, ...]:
+    counted = {row.name: calm_of(samples[row.name]) for row in rows}
+    medians = {name: statistics.median(values) for name, values in counted.items() if values}
+    found: list[Figure] = []
+    for row in rows:
+        last = samples[row.name][-1].cost
+        values = counted[row.name]
+        if not values:
+            found.append(Figure(row.name, last.total, "kB", note=f"not judged: {last.doubt}"))
+            continue
+        note = f"{last.processes / last.containers:.3g} processes; mapped file pages beside it {last.file_pss:.0f} kB"
+        found.append(figures.of_repeats(row.name, values, "kB", row.goal(medians) if row.goal else None, note))
+    names = (f"wpod native, {counts.some}", f"crun native, {counts.some}")
+    if all(name in medians for name in names):
+        found.append(_own_part(counted[names[0]], counted[names[1]]))
+    return tuple(found)
+
+
+def calm_of(samples: list[Sample]) -> list[float]:
+    """The kB that count: without the first run, and without those beside which other processes began or ended."""
+    return [sample.cost.total for sample in samples[1:] if not sample.cost.doubt]
+
+
+def _own_part(ours: list[float], least: list[float]) -> Figure:
+    """Of medians; its spread is the widest that both spreads allow."""
+    value = statistics.median(ours) - statistics.median(least)
+    low, high = min(ours) - max(least), max(ours) - min(least)
+    note = "wpod native less crun native"
+    return Figure("wpod's own part of a native container", value, "kB", NATIVE_OVER_CRUN_GOAL_KB, low, high, note)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import comparison, figures, kernels, machine, managers, memory, shared_code, start
+from bench import comparison, figures, kernels, machine, managers, many, memory, shared_code, start
 from bench.commands import CommandFailed
 from bench.figures import Scale, Section
 from bench.workplace import TOP, Workplace, workplace
@@ -31,6 +31,7 @@ _BENCHMARKS: dict[str, Callable[[Workplace, Scale], Section]] = {
     comparison.NAME: comparison.measure,
     memory.NAME: memory.measure,
     start.NAME: start.measure,
+    many.NAME: many.measure,
     shared_code.NAME: shared_code.measure,
     kernels.NAME: kernels.measure,
 }
