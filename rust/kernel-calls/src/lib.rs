@@ -14,6 +14,7 @@
 mod arch;
 pub mod events;
 pub mod files;
+pub mod initial_stack;
 pub mod memory;
 pub mod namespaces;
 pub mod process;

@@ -47,7 +47,8 @@ pub struct Keeper<'p> {
 
 /// `wpod-monitor FD`: gives the exit status.
 pub fn run(plan_fd: i32, environment: Environment) -> i32 {
-    let plan = match plan::map(plan_fd) {
+    let mut copy = [0; plan::COPY_BYTES];
+    let plan = match plan::read(plan_fd, &mut copy) {
         Ok(plan) => plan,
         // Where to say it is in the plan itself.
         Err(error) => {

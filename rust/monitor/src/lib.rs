@@ -30,6 +30,8 @@ mod runtime;
 mod streams;
 pub mod transient;
 
+pub use plan::stack_place;
+
 use core::ffi::CStr;
 
 use kernel_calls::files;

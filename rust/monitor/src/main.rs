@@ -4,6 +4,7 @@
 
 use core::ffi::{c_char, CStr};
 
+use kernel_calls::initial_stack;
 use kernel_calls::process::{exit, Environment};
 
 /// What the compiler calls for copies and comparisons, which a C library would bring.
@@ -102,9 +103,16 @@ core::arch::global_asm!(
     "_start:",
     "xor ebp, ebp",
     "mov rdi, rsp",
+    "mov rbx, rsp",
+    "and rsp, -16",
+    "call {move_stack}",
+    "mov rdi, rbx",
+    "mov rsi, rax",
+    "mov rsp, rax",
     "and rsp, -16",
     "call {begin}",
     "ud2",
+    move_stack = sym move_stack,
     begin = sym begin,
 );
 
@@ -115,15 +123,31 @@ core::arch::global_asm!(
     "mov x29, xzr",
     "mov x30, xzr",
     "mov x0, sp",
+    "mov x19, x0",
     "and sp, x0, #-16",
+    "bl {move_stack}",
+    "mov x1, x0",
+    "mov x0, x19",
+    "and sp, x1, #-16",
     "bl {begin}",
     "brk #1",
+    move_stack = sym move_stack,
     begin = sym begin,
 );
 
 /// # Safety
-/// `stack` is what the kernel leaves there at exec: argc, argv and a null, the environment and a null.
-unsafe extern "C" fn begin(stack: *const usize) -> ! {
+/// `stack` is the stack pointer of the first instruction.
+unsafe extern "C" fn move_stack(stack: usize) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { initial_stack::move_to(stack, monitor::stack_place(), libc::AT_NULL as usize) }
+}
+
+/// # Safety
+/// `old` is the stack pointer of the first instruction, `stack` what `move_stack` made of it and the stack in use:
+/// what the kernel leaves there at exec: argc, argv and a null, the environment and a null.
+unsafe extern "C" fn begin(old: usize, stack: *const usize) -> ! {
+    // SAFETY: as promised.
+    unsafe { initial_stack::drop_old(old, stack as usize) };
     // SAFETY: the kernel's layout, as promised; the strings stay for the life of the process.
     let (count, arguments) = unsafe { (*stack, stack.add(1).cast::<*const c_char>()) };
     // SAFETY: the environment follows the null that ends argv.

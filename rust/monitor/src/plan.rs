@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use formats::launch_plan::{LaunchPlan, PlanError, PlanFile, Program};
+use kernel_calls::initial_stack::Place;
 
 /// A page table serves this much of the address space.
 const TABLE_BYTES: usize = 2 << 20;
@@ -19,12 +20,27 @@ pub fn state_address() -> usize {
     near(TABLE_BYTES / 2)
 }
 
-/// Maps the plan in the memfd `fd` for the rest of the process's life.
-pub fn map(fd: i32) -> Result<LaunchPlan<'static>, PlanError> {
+/// The stack's place; the deepest calls take some tens of kilobytes.
+pub fn stack_place() -> Place {
+    Place {
+        base: near(TABLE_BYTES / 4 * 3),
+        length: TABLE_BYTES / 4,
+    }
+}
+
+/// A plan up to this size is copied: the memory of a file and its mapping cost more than these bytes of the stack.
+pub const COPY_BYTES: usize = 1536;
+
+/// Reads the plan in the memfd `fd` for the rest of the process's life: into `copy`, or mapped where it is larger.
+pub fn read(fd: i32, copy: &mut [u8; COPY_BYTES]) -> Result<LaunchPlan<'_>, PlanError> {
     let file = PlanFile::map(fd, near(TABLE_BYTES / 2 + 0x1_0000))?;
+    let length = file.bytes().len();
+    if let Some(bytes) = copy.get_mut(..length) {
+        bytes.copy_from_slice(file.bytes());
+        return LaunchPlan::parse(bytes, Program::Monitor);
+    }
     // SAFETY: the mapping is not undone, for `file` is forgotten below (a refused plan ends the process).
-    let bytes: &'static [u8] =
-        unsafe { core::slice::from_raw_parts(file.bytes().as_ptr(), file.bytes().len()) };
+    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(file.bytes().as_ptr(), length) };
     core::mem::forget(file);
     LaunchPlan::parse(bytes, Program::Monitor)
 }
