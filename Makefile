@@ -11,12 +11,12 @@ RUST_SOURCES := $(shell find rust -path '*/target*' -prune -o -type f -print 2>/
 PARTS := wpod/libexec/wpod-runner wpod/libexec/wpod-monitor wpod/libexec/wpod-aot-compiler
 CARGO := cargo --locked --quiet
 
-.PHONY: help demo test unit contract bench lint snapshots docs shell build install uninstall vm clean \
+.PHONY: help demo test unit contract bench bench-guard lint snapshots docs shell build install uninstall vm clean \
 	check-toolchain packages test-packages account
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: check-toolchain packages $(STAMPS)/environment $(STAMPS)/rust $(STAMPS)/pywamr ## build everything for use from this checkout (.venv/bin/wpod)
 
@@ -72,9 +72,13 @@ test: build test-packages account lint ## set everything up, lint, test
 	cd rust && $(CARGO) test --workspace
 	WPOD_TESTS_FORBID_SKIPS=1 $(PYTEST) -n $(JOBS) tests --ignore=tests/vm
 
-bench: build ## memory and times, as ratios against podman and crun (as root, on an idle machine)
+bench: build ## memory and times against podman, crun, runc and containerd (as root, on an idle machine)
 	@packaging/system-packages.sh test bench
-	$(VENV)/bin/python bench/run_all.py
+	$(VENV)/bin/python -m bench.run_all
+
+bench-guard: build ## which ratios have grown since the recorded ones (as root, minutes)
+	@packaging/system-packages.sh test bench
+	$(VENV)/bin/python -m bench.guard
 
 snapshots: build ## write the expected outputs of tests/cli anew
 	WPOD_TESTS_WRITE_SNAPSHOTS=1 $(PYTEST) tests/cli/test_snapshots.py -n $(JOBS)

@@ -18,7 +18,7 @@ from bench import commands, contestants, figures, os_memory
 from bench.contestants import Contestant
 from bench.figures import Figure, Scale, Section, Table
 from bench.managers import Started
-from bench.os_memory import Cost, Load
+from bench.os_memory import Cost, Load, Starts
 from bench.workplace import Workplace
 
 NAME = "comparison"
@@ -99,12 +99,20 @@ def _rounds(repeats: dict[int, int], warm_up: int) -> Iterator[tuple[int, int]]:
 def sample_of(contestant: Contestant, count: int) -> Sample:
     """Start `count` containers, read, and remove them. Raises CommandFailed."""
     started: list[Started] = []
+
+    def warm_up() -> None:
+        at_once = contestant.starts is Starts.AT_ONCE
+        for number in (1,) if at_once else range(contestant.kinds):
+            contestant.start(number)
+        contestant.remove(contestant.kinds)
+
     load = Load(
         count,
         lambda number: started.append(contestant.start(number)),
         contestant.remove,
         starts=contestant.starts,
         surroundings=contestant.surroundings,
+        warm_up=warm_up,
         kinds=contestant.kinds,
     )
     return Sample(os_memory.measure(load), tuple(started))

@@ -121,10 +121,15 @@ def as_text(section: Section) -> str:
     lines = [section.title]
     for table in _tables(section):
         lines += [table.title] if table.title else []
-        widths = [max(len(cell) for cell in column) for column in zip(*table.rows, strict=True)]
-        padded = (zip(row, widths, strict=True) for row in table.rows)
-        lines += ["  ".join(cell.ljust(width) for cell, width in row).rstrip() for row in padded]
+        lines += aligned(table.rows)
     return "\n".join([*lines, *_skips(section.skipped, "skipped: "), ""])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table for a terminal."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    padded = (zip(row, widths, strict=True) for row in rows)
+    return ["  ".join(cell.ljust(width) for cell, width in row).rstrip() for row in padded]
 
 
 def as_markdown(section: Section) -> str:

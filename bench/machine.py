@@ -16,6 +16,8 @@ _IDLE_LOAD = 0.5
 _VERSION_COMMANDS = {
     "podman": ("podman", "--version"),
     "crun": ("crun", "--version"),
+    "runc": ("runc", "--version"),
+    "containerd": ("containerd", "--version"),
     "gcc": ("gcc", "--version"),
     "clang": ("clang", "--version"),
     "go": ("go", "version"),

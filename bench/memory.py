@@ -29,7 +29,7 @@ GO_GOAL_KB = 5 * 1024.0
 GO_ONE_COMMAND_GOAL_KB = 1024.0
 NATIVE_OVER_CRUN_GOAL_KB = 80.0
 _LIMITS = (("--memory", "64m"), ("--cpus", "0.5"), ("--pids-limit", "50"))
-_RUNS = {Scale.FULL: 3, Scale.GUARD: 2, Scale.QUICK: 2}  # the first one fills the kernel's caches and isn't counted
+_RUNS = {Scale.FULL: 3, Scale.QUICK: 2}  # the first one fills the kernel's caches and isn't counted
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _Counts:
     few: int
 
 
-_COUNTS = {Scale.FULL: _Counts(400, 100, 20), Scale.GUARD: _Counts(100, 100, 20), Scale.QUICK: _Counts(4, 3, 2)}
+_COUNTS = {Scale.FULL: _Counts(400, 100, 20), Scale.QUICK: _Counts(4, 3, 2)}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ class Load:
 
     Both raise CommandFailed. `settle_seconds` pass between the last start and the reading. With Starts.AT_ONCE
     start(n) is called once, and starts n. `surroundings` is entered after the first reading and left at the end: the
-    daemon that they need. `kinds` kinds of containers take turns, each with as many processes as it likes.
+    daemon that they need. Then comes `warm_up`, because reading drops the caches: what the programs read from disk
+    shall not be in the time of the first start; it leaves nothing. `kinds` kinds of containers take turns, each with as many
+    processes as it likes.
     """
 
     count: int
@@ -58,6 +60,7 @@ class Load:
     settle_seconds: float = SETTLE_SECONDS
     starts: Starts = Starts.ONE_BY_ONE
     surroundings: Callable[[], contextlib.AbstractContextManager[object]] | None = None
+    warm_up: Callable[[], object] | None = None
     kinds: int = 1
 
 
@@ -125,6 +128,8 @@ def measure(load: Load) -> Cost:
     with load.surroundings() if load.surroundings else contextlib.nullcontext():
         daemons = (_processes() - others) if load.surroundings else set()
         daemon_kilobytes = sum(_read_counters().values()) - sum(before.values()) if daemons else 0
+        if load.warm_up:
+            load.warm_up()
         milliseconds: list[float] = []
         started = 0
         try:

@@ -1,27 +1,41 @@
-"""A module of 2 MB and more: whether its containers share the machine code, and what each further one costs."""
+"""Large modules: whether their containers share the machine code and the data, and what each further one costs.
+
+The generated C module has 2 MB of code that runs once and 9 MB of data that it sums up, and of which it writes to some
+pages. What a further container of it may cost is the pages that it has written, and what any container may cost.
+"""
 
 from __future__ import annotations
 
 import os
 import random
 import shutil
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import commands, images, managers, os_memory
-from bench.figures import Figure, Scale, Section
-from bench.os_memory import Load
+from bench.figures import Figure, Scale, Section, of_repeats
+from bench.managers import Manager
+from bench.os_memory import Cost, Load
 from bench.workplace import TOP, Workplace
 
 NAME = "shared_code"
-_TITLE = "Machine code of a large module in its second container"
+_TITLE = "Machine code and data of a large module in further containers"
 LEAST_MODULE_BYTES = 2 << 20
+LEAST_C_MODULE_BYTES = 10 << 20
 # Half with two containers, and a little for pages that only one of them has touched.
 SHARE_GOAL = 0.55
-_MORE = {Scale.FULL: 10, Scale.QUICK: 2}
+OVER_WRITTEN_GOAL_KB = 256.0
+_MORE = {Scale.FULL: 20, Scale.QUICK: 2}
+_RUNS = {Scale.FULL: 3, Scale.QUICK: 2}  # the first one isn't counted
 # The compiler takes about a minute for the full number.
 _FUNCTIONS = {Scale.FULL: 3200, Scale.QUICK: 100}
+_DATA_BYTES = {Scale.FULL: 9 << 20, Scale.QUICK: 1 << 20}
+_WRITTEN_PAGES = 64
+_ROW_BYTES = 4096
+_LETTERS = string.ascii_letters + string.digits
+_PAGE_BYTES = 4096
 
 
 class WrongModule(commands.CommandFailed):
@@ -69,15 +83,19 @@ def measure(place: Workplace, scale: Scale) -> Section:
         except images.Missing as missing:
             skipped.append(f"{name}: {missing}")
             continue
-        if scale is Scale.FULL and module.stat().st_size < LEAST_MODULE_BYTES:
+        least = LEAST_C_MODULE_BYTES if name == "C" else LEAST_MODULE_BYTES
+        if scale is Scale.FULL and module.stat().st_size < least:
             raise WrongModule(f"the {name} module has only {module.stat().st_size} bytes")
-        found, details = _one(place, name, module, _MORE[scale])
+        goal = _WRITTEN_PAGES * _PAGE_BYTES / 1024 + OVER_WRITTEN_GOAL_KB if name == "C" else None
+        found, details = _one(place, name, module, scale, goal)
         figures += found
         raw[name] = details
     return Section(NAME, _TITLE, tuple(figures), tuple(skipped), raw)
 
 
-def _one(place: Workplace, name: str, module: Path, more: int) -> tuple[list[Figure], dict[str, Any]]:
+def _one(
+    place: Workplace, name: str, module: Path, scale: Scale, goal: float | None
+) -> tuple[list[Figure], dict[str, Any]]:
     size = module.stat().st_size
     image = images.build_modules(place, f"large-{name.lower()}", [module])
     images.fill_cache(place, image)
@@ -89,32 +107,50 @@ def _one(place: Workplace, name: str, module: Path, more: int) -> tuple[list[Fig
     manager.remove(2)
     if code.rss == 0:
         raise WrongModule(f"the {name} module's container has no executable mapping of a file")
-    load = Load(more, manager.start, manager.remove)
-    costs = [os_memory.measure(load) for _ in range(2)]
+    # The first container is there: each of these is one more.
+    manager.start(0)
+    load = Load(_MORE[scale], lambda number: manager.start(number + 1), lambda count: _remove_more(manager, count))
+    costs = [os_memory.measure(load) for _ in range(_RUNS[scale])]
+    manager.remove_one(0)
     note = f"module {size >> 10} kB, machine code {code.size} kB mapped, {code.rss} kB of it touched"
     figures = [
         Figure(f"{name}: PSS of the code to RSS", code.pss / code.rss, "x", SHARE_GOAL, note=note),
         Figure(
             f"{name}: code copied", code.private_dirty + code.anonymous, "kB", 0.0, note="private dirty and anonymous"
         ),
-        Figure(
-            f"{name}: one of {more} more", costs[1].total, "kB", note=f"and {costs[1].file_pss:.0f} kB of file pages"
-        ),
+        _one_more(f"{name}: one of {load.count} more", costs[1:], goal),
     ]
     details = {"module_bytes": size, "code_kB": vars(code), "more": [cost.as_json() for cost in costs]}
     return figures, details
+
+
+def _remove_more(manager: Manager, count: int) -> None:
+    for number in range(1, count + 1):
+        manager.remove_one(number)
+
+
+def _one_more(name: str, costs: list[Cost], goal: float | None) -> Figure:
+    calm = [cost.total for cost in costs if not cost.doubt]
+    if not calm:
+        return Figure(name, costs[-1].total, "kB", note=f"not judged: {costs[-1].doubt}")
+    written = f"it writes to {_WRITTEN_PAGES} pages of its data; " if goal else ""
+    note = f"{written}and {costs[-1].file_pss:.0f} kB of file pages"
+    return of_repeats(name, calm, "kB", goal, note)
 
 
 def _build_generated(place: Workplace, scale: Scale) -> Path:
     """C that is large because it has thousands of functions, none like another."""
     images.require_wasm_compiler(place)
     source = place.directory / "large.c"
-    source.write_text(generated_source(_FUNCTIONS[scale]))
+    source.write_text(generated_source(_FUNCTIONS[scale], _DATA_BYTES[scale]))
     return images.compile_module(place, source)
 
 
-def generated_source(functions: int) -> str:
-    """The same source each time: functions of fixed random arithmetic, reached through a table, then idling."""
+def generated_source(functions: int, data_bytes: int) -> str:
+    """The same source each time: functions of fixed random arithmetic, reached through a table, and random data.
+
+    It calls all functions, sums up all data, writes to some pages of them, tells what came out, and idles.
+    """
     chance = random.Random(1)
     parts = ["#include <stdint.h>\n#include <stdio.h>\n#include <unistd.h>\n"]
     for number in range(functions):
@@ -122,10 +158,16 @@ def generated_source(functions: int) -> str:
         parts.append(f"static uint32_t f{number}(uint32_t a, uint32_t b) {{\n{statements}\n    return a ^ b;\n}}\n")
     table = ", ".join(f"f{number}" for number in range(functions))
     parts.append(f"static uint32_t (*volatile table[])(uint32_t, uint32_t) = {{{table}}};\n")
+    rows = ("".join(chance.choices(_LETTERS, k=_ROW_BYTES)) for _ in range(data_bytes // _ROW_BYTES))
+    parts.append("static volatile char data[] __attribute__((aligned(4096))) =\n")
+    parts.extend(f'"{row}"\n' for row in rows)
+    step = data_bytes // _WRITTEN_PAGES // _PAGE_BYTES * _PAGE_BYTES
     parts.append(
-        "int main(int argc, char **argv) {\n"
+        ";\nint main(int argc, char **argv) {\n"
         "    uint32_t sum = 0;\n"
         f"    for (int i = 0; i < {functions}; i++) sum += table[i](sum, (uint32_t)(argc + i));\n"
+        f"    for (int i = 0; i < {data_bytes}; i++) sum = sum * 31 + (uint32_t)data[i];\n"
+        f"    for (int i = 0; i < {_WRITTEN_PAGES}; i++) data[i * {step}] = (char)sum;\n"
         '    printf("%u %s\\n", sum, argv[0]);\n'
         "    fflush(stdout);\n"
         "    for (;;) sleep(3600);\n}\n"

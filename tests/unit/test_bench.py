@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from bench import figures, kernels, os_memory, paired, shared_code
+from bench import (
+    comparison,
+    contestants,
+    empty_cgroups,
+    figures,
+    guard,
+    kernels,
+    memory,
+    os_memory,
+    paired,
+    plots,
+    report,
+    scale2000,
+    shared_code,
+)
 from bench.commands import CommandFailed
 from bench.figures import Figure, Section, Verdict
+from bench.guard import Judgement, Outcome, Reading
+from bench.managers import Started
 from bench.os_memory import Load
 from bench.paired import Contestant
 from bench.workplace import Workplace
@@ -146,3 +166,178 @@ _CLEARED_BY_A_LOOP = """\
     return data[work];
 }
 """
+
+
+def _sample(kilobytes: float, doubt: int = 0) -> comparison.Sample:
+    cost = os_memory.Cost(10, {"AnonPages": kilobytes}, 1.0, 10, doubt, 5.0)
+    return comparison.Sample(cost, (Started(0.1, 0.2), Started(0.3, 0.6)))
+
+
+def test_start_up_is_the_time_of_all_over_their_number() -> None:
+    assert _sample(1).command_milliseconds == pytest.approx(40)
+    assert _sample(1).line_milliseconds == pytest.approx(80)
+
+
+def test_a_comparison_shows_the_spread_and_leaves_out_what_others_disturbed() -> None:
+    samples = {("wpod wasm", 10): [_sample(180), _sample(500, doubt=1), _sample(190)]}
+    section = comparison.section_of("comparison", "Title", samples, [])
+    memory = section.figures[0]
+    assert (memory.name, memory.value, memory.low, memory.high) == ("wpod wasm, 10: memory", 185, 180, 190)
+    assert not memory.note
+    assert "| wpod wasm | 185 (180 – 190) |" in figures.as_markdown(section)
+    doubtful = comparison.section_of("comparison", "Title", {("a", 10): [_sample(500, doubt=1)]}, [])
+    assert doubtful.figures[0].note.startswith("doubtful: 1 other")
+
+
+def test_a_contestant_that_fails_is_named_and_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sample_of(contestant: contestants.Contestant, count: int) -> comparison.Sample:
+        if (contestant.label, count) == ("b", 5):
+            raise CommandFailed("too many")
+        return _sample(count)
+
+    monkeypatch.setattr(comparison, "sample_of", sample_of)
+    both = [contestants.Contestant(label, lambda _number: Started(0, 0), str) for label in "ab"]
+    skipped: list[str] = []
+    samples = comparison.take(both, {5: 2, 6: 1}, 2, skipped)
+    assert {key: len(row) for key, row in samples.items()} == {("a", 5): 2, ("a", 6): 1}
+    assert skipped == ["b with 5: too many"]
+
+
+def test_processes_of_a_daemon_and_of_two_kinds_are_no_doubt() -> None:
+    cost = os_memory.Cost(10, {}, 0, 21, 0, 1, daemon_processes=1)
+    assert not cost.doubt
+    assert replace(cost, daemon_processes=0).doubt
+    assert not os_memory.Cost(10, {}, 0, 15, 0, 1, kinds=2).doubt
+    assert os_memory.Cost(10, {}, 0, 16, 0, 1, kinds=2).doubt == "16 processes began for 10 containers"
+
+
+def test_one_command_starts_all_and_a_daemon_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([dict.fromkeys(os_memory.COUNTERS, value) for value in (1000, 1100, 1500)])
+    monkeypatch.setattr(os_memory, "_read_counters", lambda: next(readings))
+    known = iter([{1}, {1, 2}, {1, 2, 3, 4}])
+    monkeypatch.setattr(os_memory, "_processes", lambda: next(known))
+    monkeypatch.setattr(os_memory, "_wait_until_gone", lambda pids: None)
+    started: list[int] = []
+    removed: list[int] = []
+    load = Load(
+        2, started.append, removed.append, 0, starts=os_memory.Starts.AT_ONCE, surroundings=contextlib.nullcontext
+    )
+    cost = os_memory.measure(load)
+    assert (started, removed) == ([2], [2])
+    assert (cost.total, cost.daemon_kB, cost.processes, cost.doubt) == (7 * 500 / 2, 700, 3, "")
+
+
+_CGROUPS_OF_OTHERS = "4:memory:/session\n3:cpu,cpuacct:/\n0::/\n"
+_CGROUPS_OF_ONE = "4:memory:/wpod/abc\n3:cpu,cpuacct:/wpod/abc\n0::/\n"
+_MOUNTS = """\
+30 25 0:26 / /sys/fs/cgroup/memory rw,nosuid shared:9 - cgroup cgroup rw,memory
+31 25 0:27 / /sys/fs/cgroup/cpu rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
+32 25 0:28 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw
+"""
+
+
+def test_cgroups_that_a_container_has_for_itself() -> None:
+    own = empty_cgroups.parse_own(_CGROUPS_OF_ONE, _CGROUPS_OF_OTHERS)
+    assert own == {"memory": "/wpod/abc", "cpu,cpuacct": "/wpod/abc"}
+    points = empty_cgroups.parse_mounts(_MOUNTS)
+    assert (points["memory"], points["cpu"], points[""]) == (
+        "/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified",
+    )  # fmt: skip
+
+
+def test_flat_is_the_cost_among_the_most_over_that_among_some() -> None:
+    samples = {("wpod wasm", count): [_sample(kilobytes)] for count, kilobytes in ((10, 300), (100, 200), (2000, 210))}
+    found = comparison.section_of("scale2000", "Title", samples, []).figures
+    (flat,) = scale2000.flatness(found, samples)
+    assert flat.name == "wpod wasm: among 2000 to among 100"
+    assert (flat.value, flat.verdict) == (pytest.approx(1.05), Verdict.REACHED)
+
+
+def test_the_first_run_and_disturbed_ones_do_not_count() -> None:
+    assert memory.calm_of([_sample(9), _sample(1), _sample(500, doubt=2), _sample(3)]) == [1, 3]
+
+
+_KEY = ("start", "run -d")
+
+
+@pytest.mark.parametrize(
+    ("now", "outcome"),
+    [(0.55, Outcome.KEPT), (0.56, Outcome.GREW), (0.2, Outcome.KEPT), (None, Outcome.UNMEASURED)],
+)
+def test_a_ratio_grew_beyond_the_recorded_spread_and_a_tolerance(now: float | None, outcome: Outcome) -> None:
+    recorded = {_KEY: Reading(0.5, 0.4, 0.501)}
+    measured = {} if now is None else {_KEY: Reading(now, now - 0.3, now + 0.3)}
+    (judgement,) = guard.judge(recorded, measured, {_KEY: 0.1})
+    assert judgement.outcome is outcome
+    assert judgement.limit == pytest.approx(0.551)
+
+
+def test_what_was_never_recorded_is_not_judged() -> None:
+    (judgement,) = guard.judge({}, {_KEY: Reading(9, 9, 9)}, {_KEY: 0.1})
+    assert judgement.outcome is Outcome.UNRECORDED
+    assert guard.status_of([judgement]) == 2
+
+
+def test_one_that_grew_decides_the_exit_status() -> None:
+    kept, grew = Judgement(_KEY, Outcome.KEPT), Judgement(("kernels", "mean"), Outcome.GREW)
+    assert guard.status_of([kept]) == 0
+    assert guard.status_of([kept, grew]) == 1
+    assert guard.grown_sections([kept, grew]) == {"kernels"}
+    assert guard.status_of([Judgement(_KEY, Outcome.UNMEASURED)]) == 2
+
+
+def test_of_two_measurements_the_lesser_counts() -> None:
+    first, second = Reading(2, 1, 3), Reading(1.5, 1, 2)
+    assert guard.lesser({_KEY: first}, {_KEY: second}) == {_KEY: second}
+    assert guard.lesser({_KEY: second}, {_KEY: first}) == {_KEY: second}
+
+
+def test_the_guard_reads_what_a_run_writes() -> None:
+    samples = {("wpod native", 100): [_sample(470), _sample(474)], ("crun native", 100): [_sample(350), _sample(354)]}
+    section = comparison.section_of("comparison", "Title", samples, [])
+    found = guard.readings({"comparison": section.as_json()["figures"]})
+    assert found["comparison", "wpod native, 100: memory"] == Reading(472, 470, 474)
+    assert found["comparison", guard.OWN_PART] == Reading(120, 116, 124)
+
+
+def test_every_guarded_figure_is_measured_by_its_benchmark() -> None:
+    """By name: comparison and start have lists of their own, kernels its means."""
+    labels = {label for label, _ in contestants.DENSE}
+    for section, name in guard.TOLERANCES:
+        if section == "comparison" and name != guard.OWN_PART:
+            assert name.partition(",")[0] in labels
+    assert {"wpod native", "crun native"} <= labels
+
+
+def test_rows_of_numbers_take_one_line_of_json() -> None:
+    document = {"a": [1, 2.5, -3], "b": ["x", "y"], "c": [], "d": [{"e": [4]}]}
+    text = report.as_json(document)
+    assert '"a": [1, 2.5, -3]' in text
+    assert json.loads(text) == document
+
+
+def test_the_readme_has_a_place_for_figures_and_keeps_the_rest() -> None:
+    readme = (Path(kernels.__file__).parents[1] / "README.md").read_text()
+    written = report.with_section(readme, "| a | b |")
+    assert "| a | b |" in written
+    assert report.with_section(written, "| c | d |") == report.with_section(readme, "| c | d |")
+    assert written.partition("## Figures")[0] == readme.partition("## Figures")[0]
+    with pytest.raises(ValueError, match="no place"):
+        report.with_section("# Other", "x")
+
+
+def test_names_in_a_picture_are_moved_apart_and_keep_their_order() -> None:
+    assert plots.apart([0.0, 1.0, 3.0], 0.5) == [0.0, 1.0, 3.0]
+    moved = plots.apart([1.0, 0.0, 1.1, 1.2], 0.5)
+    assert moved == pytest.approx([0.6, 0.0, 1.1, 1.6])
+    tight = sorted(plots.apart([0.2, 0.2, 0.2, 0.6], 0.5))
+    assert all(after - before >= 0.4999 for before, after in pairwise(tight))
+
+
+def test_pictures_show_figures_by_contestant_and_number() -> None:
+    section = comparison.section_of("comparison", "T", {("a", 100): [_sample(2)], ("a", 10): [_sample(3)]}, [])
+    document = {"sections": {"comparison": section.as_json()}}
+    assert plots.series_of(document, "comparison", "memory") == {
+        "a": [plots.Point(10, 3, 3, 3), plots.Point(100, 2, 2, 2)]
+    }
+    assert plots.series_of(document, "scale2000", "memory") == {}
