@@ -52,7 +52,12 @@ def frozen(made: type[T]) -> type[T]:
     defaults = {name: made.__dict__[name] for name in names if name in made.__dict__}
     hidden = {name for name, value in defaults.items() if isinstance(value, _Factory) and not value.shown}
 
+    fields = frozenset(names)
+
     def initialise(self: object, *positional: object, **named: object) -> None:
+        if not positional and named.keys() == fields:  # every field by its name, as records and state files are made
+            self.__dict__.update(named)
+            return
         values = dict(zip(names, positional, strict=False))
         if len(positional) > len(names) or not values.keys().isdisjoint(named):
             raise TypeError(f"{made.__name__}: an argument too many or twice")
