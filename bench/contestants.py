@@ -17,7 +17,10 @@ WASM, SCALED, NATIVE, MIXED = "wpod wasm", "wpod wasm by one command", "wpod nat
 
 @dataclass(frozen=True)
 class Contestant:
-    """How containers are started: one of them, or a number at once; see os_memory.Load."""
+    """How containers are started: one of them, or a number at once; see os_memory.Load.
+
+    A `slow` one, which takes a minute for 400, gets fewer turns with many.
+    """
 
     label: str
     start: Callable[[int], Started]
@@ -25,6 +28,7 @@ class Contestant:
     starts: Starts = Starts.ONE_BY_ONE
     surroundings: Callable[[], contextlib.AbstractContextManager[object]] | None = None
     kinds: int = 1
+    slow: bool = False
 
 
 Entrance = Callable[[Workplace, contextlib.ExitStack], Contestant]
@@ -41,8 +45,8 @@ def enter(
             skipped.append(f"{label}: {reason}")
 
 
-def _one_by_one(starter: managers.Starter, label: str = "") -> Contestant:
-    return Contestant(label or starter.label, starter.start_to_line, starter.remove)
+def _one_by_one(starter: managers.Starter) -> Contestant:
+    return Contestant(starter.label, starter.start_to_line, starter.remove)
 
 
 def _hello(place: Workplace) -> str:
@@ -103,7 +107,7 @@ def _runc(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
 
 def _containerd(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
     made = stack.enter_context(peers.containerd(place, _busybox(place)))
-    return Contestant(made.label, made.start_to_line, made.remove, surroundings=made.daemon)
+    return Contestant(made.label, made.start_to_line, made.remove, surroundings=made.daemon, slow=True)
 
 
 def _debian(place: Workplace) -> str:
@@ -116,11 +120,11 @@ def _debian(place: Workplace) -> str:
 
 def _podman_python(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
     manager = stack.enter_context(managers.podman(place, _debian(place), PYTHON_IDLE))
-    return _one_by_one(replace(manager, label="podman Python"))
+    return replace(_one_by_one(replace(manager, label="podman Python")), slow=True)
 
 
 def _wpod_python(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
-    return _one_by_one(managers.wpod(place, "wpod Python", _debian(place), PYTHON_IDLE))
+    return replace(_one_by_one(managers.wpod(place, "wpod Python", _debian(place), PYTHON_IDLE)), slow=True)
 
 
 def _crun_wasm(_place: Workplace, _stack: contextlib.ExitStack) -> Contestant:

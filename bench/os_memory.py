@@ -50,8 +50,8 @@ class Load:
     Both raise CommandFailed. `settle_seconds` pass between the last start and the reading. With Starts.AT_ONCE
     start(n) is called once, and starts n. `surroundings` is entered after the first reading and left at the end: the
     daemon that they need. Then comes `warm_up`, because reading drops the caches: what the programs read from disk
-    shall not be in the time of the first start; it leaves nothing. `kinds` kinds of containers take turns, each with as many
-    processes as it likes.
+    shall not be in the time of the first start; it leaves nothing. `kinds` kinds of containers take turns, each with as
+    many processes as it likes.
     """
 
     count: int

@@ -183,12 +183,13 @@ class Containerd:
         return Started(seconds, time.perf_counter() - begin)
 
     def remove(self, count: int) -> None:
-        """`ctr` tells of the killed guest's exit status as an error, so the listing says whether it worked."""
-        for number in range(count):
-            name = f"bench-{number}"
-            with contextlib.suppress(commands.CommandFailed):
-                commands.run((*self._command, "task", "delete", "--force", name))
-            commands.run((*self._command, "container", "delete", name))
+        """`ctr` tells of a killed guest as of an error, so deleting the containers says whether it worked."""
+        names = [f"bench-{number}" for number in range(count)]
+        if not names:
+            return
+        with contextlib.suppress(commands.CommandFailed):
+            commands.run((*self._command, "task", "delete", "--force", *names))
+        commands.run((*self._command, "container", "delete", *names))
 
     def remove_all(self) -> None:
         """What an interrupted measurement left; the daemon has ended, its shims have not."""

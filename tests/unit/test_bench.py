@@ -203,6 +203,15 @@ def test_a_contestant_that_fails_is_named_and_left_out(monkeypatch: pytest.Monke
     assert skipped == ["b with 5: too many"]
 
 
+def test_a_slow_contestant_takes_one_turn_with_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "sample_of", lambda contestant, count: _sample(count))
+    quick = contestants.Contestant("quick", lambda _number: Started(0, 0), str)
+    samples = comparison.take([quick, replace(quick, label="slow", slow=True)], {10: 2, 400: 2}, 5, [])
+    assert {key: len(row) for key, row in samples.items()} == {
+        ("quick", 10): 2, ("slow", 10): 2, ("quick", 400): 2, ("slow", 400): 1,
+    }  # fmt: skip
+
+
 def test_processes_of_a_daemon_and_of_two_kinds_are_no_doubt() -> None:
     cost = os_memory.Cost(10, {}, 0, 21, 0, 1, daemon_processes=1)
     assert not cost.doubt
