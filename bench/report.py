@@ -160,9 +160,9 @@ def _rows(found: _Found) -> list[tuple[str, str, str]]:
         ("all started by one command", found.text("memory", "wpod wasm by one command, 400"), ""),
         ("among 2000, as a multiple of among 100", found.text("scale2000", "wpod wasm: among 2000 to among 100"), ""),
         (
-            "native busybox",
-            found.text("memory", "wpod native, 100"),
-            found.text("memory", "crun native, 100", "{} by bare crun"),
+            "OS memory of a native busybox container, among 400",
+            found.text("comparison", "wpod native, 400: memory"),
+            "",
         ),
         (
             "`run -d` of wasm, time",
