@@ -171,7 +171,7 @@ def _limited(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) ->
 
 
 def _with_cgroup(name: str) -> Callable[[dict[str, float]], float]:
-    return lambda medians: WASM_GOAL_KB + medians.get(name, 0.0)
+    return lambda medians: WASM_GOAL_KB + max(0.0, medians.get(name, 0.0))  # below nothing is noise
 
 
 def _go_image(place: Workplace) -> str:
