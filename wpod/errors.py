@@ -9,6 +9,12 @@ from __future__ import annotations
 
 import enum
 
+TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 
 class ExitCode(enum.IntEnum):
     """What wpod itself ends with; anything else is the guest's own."""
@@ -38,6 +44,13 @@ class WpodError(Exception):
         self.hint = hint
         if code is not None:
             self.code = code
+
+
+def value_of(outcome: T | WpodError) -> T:
+    """What came of one of several things that were done together: its error is raised here, where its turn comes."""
+    if isinstance(outcome, WpodError):
+        raise outcome
+    return outcome
 
 
 class UsageError(WpodError):

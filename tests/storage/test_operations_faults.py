@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.support import faults as faulty
 from tests.support import images, leftovers
 from tests.support.command import eventually
 from tests.support.faults import Faults
-from wpod.errors import WpodError
+from wpod.errors import StoreError, WpodError
 from wpod.formats.state_file import Phase
 from wpod.frozen import replace
 from wpod.model.container import Status
@@ -29,10 +29,11 @@ from wpod.model.request import (
     RunRequest,
     StorageOptions,
 )
-from wpod.operations import create, keeper, remove, run, start, stop, volumes
+from wpod.operations import create, keeper, remove, run, start, stop, sweep, volumes
 from wpod.operations.load import load
 from wpod.operations.remove import RemoveOptions
 from wpod.queries import containers as queries
+from wpod.state.containers import ContainerTable, Forgotten
 from wpod.storage.store import Store, open_store
 
 FORCE = RemoveOptions(force=True, volumes=True, stop_timeout_seconds=0)
@@ -229,6 +230,47 @@ def test_rm(bench: Bench, faults: Faults) -> None:
         assert bench.everything()["directories"] == []
 
     each_step(faults, operation, after)
+
+
+def test_rm_of_several(bench: Bench, faults: Faults) -> None:
+    """Each has its own outcome, and what fails in one holds up no other; a second command removes what is left."""
+    names = ("web-1", "web-2", "web-3")
+
+    def operation() -> None:
+        faults_were, faults.armed = faults.armed, False
+        run.run_scaled(bench.store, bench.scalable("idle"), bench.image, (), 3)
+        faults.armed = faults_were
+        outcomes = list(remove.remove_together(bench.store, names, FORCE))
+        assert len(outcomes) == 3
+        remove.raise_first(outcomes)
+
+    def after(error: WpodError | None) -> None:
+        remove.remove_present(bench.store, names, FORCE)
+        assert bench.everything()["records"] == []
+        bench.clean()
+        sweep.sweep(bench.store)
+        assert bench.everything()["directories"] == []
+
+    each_step(faults, operation, after)
+
+
+def test_one_that_cannot_be_forgotten_holds_up_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = run.run_scaled(bench.store, bench.scalable("idle"), bench.image, (), 3)
+    damaged = records[1].container_id
+    original = ContainerTable.forget
+
+    def forget(self: ContainerTable, doomed: Mapping[str, bool]) -> Forgotten:
+        if damaged in doomed:
+            raise StoreError("database disk image is malformed")
+        return original(self, doomed)
+
+    monkeypatch.setattr(ContainerTable, "forget", forget)
+    outcomes = list(remove.remove_together(bench.store, ["web-1", "web-2", "web-3"], FORCE))
+    assert [outcome and outcome.message for outcome in outcomes] == [None, "database disk image is malformed", None]
+    assert [record.name for record in bench.store.containers.all()] == ["web-2"]
+    assert os.listdir(bench.store.paths.containers) == [damaged]
+    monkeypatch.undo()
+    assert queries.find(bench.store, "web-2").observed.status is Status.EXITED
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["while it starts", "when it runs"])

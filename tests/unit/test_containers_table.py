@@ -45,7 +45,7 @@ def test_what_is_recorded_is_found_again(table: ContainerTable) -> None:
     table.insert(made)
     assert table.find("web") == made
     assert table.all() == [made]
-    assert table.removable() == [made]
+    assert table.removable() == [made.container_id]
 
 
 FIND = {

@@ -83,6 +83,21 @@ def test_anonymous_volumes_come_and_go_with_their_container(table: VolumeTable, 
     assert containers.delete(container_id("c"), with_volumes=True) == []
 
 
+def test_several_are_forgotten_together(table: VolumeTable, database: Database) -> None:
+    containers = ContainerTable(database)
+    own, shared, kept = (volume(name, anonymous=True) for name in ("own", "shared", "kept"))
+    containers.insert(record("a"), VolumeUse((), (own, shared)))
+    containers.insert(record("b"), VolumeUse(("shared",)))
+    containers.insert(record("c"), VolumeUse((), (kept,)))
+    containers.insert(record("d"))
+    doomed = {"a": True, "b": True, "c": False, "e": True}
+    forgotten = containers.forget({container_id(name): volumes for name, volumes in doomed.items()})
+    assert forgotten.container_ids == {container_id(name) for name in "abc"}  # the last one was never there
+    assert forgotten.volumes == ("own", "shared")  # nobody uses the shared one any more
+    assert containers.ids() == {container_id("d")}
+    assert table.names() == {"kept"}
+
+
 def test_a_container_that_is_not_recorded_leaves_no_anonymous_volume(table: VolumeTable, database: Database) -> None:
     containers = ContainerTable(database)
     containers.insert(record("a"))

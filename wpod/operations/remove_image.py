@@ -61,14 +61,10 @@ def name_meant(image: Image, typed: str) -> str:
 
 
 def _remove_containers(store: Store, image: Image) -> None:
-    from wpod.operations.remove import RemoveOptions, remove
+    from wpod.operations.remove import RemoveOptions, remove_present
 
-    for record in store.containers.all():
-        if record.image_id == image.image_id:
-            try:
-                remove(store, record.container_id, RemoveOptions(force=True, volumes=True, stop_timeout_seconds=0))
-            except NotThere:
-                continue
+    users = [record.container_id for record in store.containers.all() if record.image_id == image.image_id]
+    remove_present(store, users, RemoveOptions(force=True, volumes=True, stop_timeout_seconds=0))
 
 
 def prune_images(store: Store, *, all_unused: bool) -> tuple[list[str], Collected]:

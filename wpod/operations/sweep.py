@@ -13,6 +13,7 @@ import time
 
 from wpod.errors import WpodError
 from wpod.model import ids
+from wpod.model.container import Status
 from wpod.operations.locks import try_lock
 from wpod.paths import ContainerPaths
 from wpod.queries import containers as queries
@@ -24,20 +25,17 @@ _LOCK_GRACE_SECONDS = 60.0
 
 def sweep(store: Store) -> None:
     """Remove dead --rm containers and orphaned directories. Failures are left for the next command."""
-    for record in store.containers.removable():
-        if queries.is_gone(queries.join(store, record)):
-            _remove_quietly(store, record.container_id)
+    dead = [
+        container_id
+        for container_id in store.containers.removable()
+        if queries.observe(store.paths.container(container_id)).status is Status.EXITED
+    ]
+    if dead:
+        from wpod.operations.remove import remove_dead
+
+        remove_dead(store, dead)
     _remove_orphans(store)
     _remove_orphaned_volumes(store)
-
-
-def _remove_quietly(store: Store, container_id: str) -> None:
-    from wpod.operations.remove import remove_dead
-
-    try:
-        remove_dead(store, container_id)
-    except WpodError:
-        return
 
 
 def _remove_orphans(store: Store) -> None:

@@ -161,10 +161,7 @@ def _fill(new: str, filling: Filling) -> bool:
 
 
 def _remove_users(store: Store, name: str, stop_timeout_seconds: int | None) -> None:
-    from wpod.operations.remove import RemoveOptions
-    from wpod.operations.remove import remove as remove_container
+    from wpod.operations.remove import RemoveOptions, remove_present
 
-    for container_id in store.containers.using_volume(name):
-        options = RemoveOptions(force=True, stop_timeout_seconds=stop_timeout_seconds)
-        with contextlib.suppress(NotThere):
-            remove_container(store, container_id, options)
+    options = RemoveOptions(force=True, stop_timeout_seconds=stop_timeout_seconds)
+    remove_present(store, store.containers.using_volume(name), options)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterable
 
-from wpod.errors import ExitCode, NotThere, StoreError
+from wpod.errors import ExitCode, NotThere, StoreError, WpodError
 from wpod.formats import state_file
 from wpod.formats.state_file import Cause, Kind, Phase, StateFile
 from wpod.kernel import pidfd
@@ -36,6 +37,17 @@ def find(store: Store, name_or_id: str) -> Container:
     if is_gone(container):
         raise NotThere(f"no container with name or ID {name_or_id!r} found: no such container")
     return container
+
+
+def find_each(store: Store, names: Iterable[str]) -> list[Container | WpodError]:
+    """As `find` for each of several, with its error in the place of one that can't be had."""
+    found: list[Container | WpodError] = []
+    for name in names:
+        try:
+            found.append(find(store, name))
+        except WpodError as error:
+            found.append(error)
+    return found
 
 
 def latest(store: Store) -> Container:

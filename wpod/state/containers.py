@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
 from wpod.frozen import frozen
@@ -40,6 +40,14 @@ class VolumeUse:
 
 
 NO_VOLUMES = VolumeUse()
+
+
+@frozen
+class Forgotten:
+    """What a transaction took away: containers that were recorded until then, and anonymous volumes by name."""
+
+    container_ids: frozenset[str] = frozenset()
+    volumes: tuple[str, ...] = ()
 
 
 class ContainerTable:
@@ -92,10 +100,10 @@ class ContainerTable:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM container ORDER BY created_nanoseconds DESC, container_id")
         return _readable(rows)
 
-    def removable(self) -> list[ContainerRecord]:
-        """Those recorded with --rm, oldest first; one that can't be read is left alone."""
+    def removable(self) -> list[str]:
+        """IDs of those recorded with --rm, oldest first; every writing command asks, so the records aren't read."""
         clause = "WHERE remove = 1 ORDER BY created_nanoseconds, container_id"
-        return _readable(self._database.rows(f"SELECT {_COLUMNS} FROM container {clause}"))[0]
+        return [str(row[0]) for row in self._database.rows(f"SELECT container_id FROM container {clause}")]
 
     def counts_by_image(self) -> dict[str, int]:
         """How many containers each image has, by image ID."""
@@ -137,16 +145,25 @@ class ContainerTable:
             )
 
     def delete(self, container_id: str, *, with_volumes: bool = False) -> list[str]:
-        """Forget a container and its volume uses; what isn't there is done already.
+        """Forget one container as `forget` does; what isn't there is done already. Returns the volumes' names."""
+        return list(self.forget({container_id: with_volumes}).volumes)
 
-        `with_volumes`: in the same transaction also the anonymous volumes that only this container used; returns
-        their names, whose files are the caller's to delete.
+    def forget(self, doomed: Mapping[str, bool]) -> Forgotten:
+        """Forget containers, by ID, and their volume uses, all in one transaction.
+
+        Those whose value is true: with the anonymous volumes that nobody else uses (any more), whose files are the
+        caller's to delete.
         """
+        there: list[str] = []
+        volumes: list[str] = []
         with self._database.transaction(removing=True) as connection:
-            forgotten = connection.execute(_ANONYMOUS_OF, (container_id,)).fetchall() if with_volumes else []
-            connection.execute("DELETE FROM container WHERE container_id = ?", (container_id,))
-            connection.executemany("DELETE FROM volume WHERE name = ?", forgotten)
-        return [str(row[0]) for row in forgotten]
+            for container_id, with_volumes in doomed.items():
+                own = connection.execute(_ANONYMOUS_OF, (container_id,)).fetchall() if with_volumes else []
+                if connection.execute("DELETE FROM container WHERE container_id = ?", (container_id,)).rowcount:
+                    there.append(container_id)
+                connection.executemany("DELETE FROM volume WHERE name = ?", own)
+                volumes += [str(row[0]) for row in own]
+        return Forgotten(frozenset(there), tuple(volumes))
 
     def _select(self, clause: str, values: tuple[object, ...]) -> list[ContainerRecord]:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM container {clause}", values)

@@ -45,9 +45,9 @@ def measure_in_namespace(path: str, id_map: IdMap) -> TreeSize:
     return TreeSize(int(answer["bytes"]), int(answer["entries"]))
 
 
-def remove_in_namespace(path: str, id_map: IdMap) -> None:
-    """Remove a tree whose files belong to the ranges. Raises StoreError."""
-    _run(["remove", path], id_map)
+def remove_in_namespace(paths: Sequence[str], id_map: IdMap) -> None:
+    """Remove trees whose files belong to the ranges. Raises StoreError."""
+    _run(["remove", *paths], id_map)
 
 
 def _run(task: Sequence[str], id_map: IdMap) -> dict[str, Any]:
@@ -134,7 +134,8 @@ def _do(task: list[str]) -> dict[str, Any]:
         elif task[0] == "measure":
             size = rootfs.measure(task[1])
         else:
-            layout.remove_tree(task[1])
+            for path in task[1:]:
+                layout.remove_tree(path)
     except WpodError as error:
         return {"error": type(error).__name__, "message": error.message, "hint": error.hint or ""}
     except OSError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from wpod.commands.options import Options
 from wpod.commands.session import Session
-from wpod.errors import ExitCode, WpodError
+from wpod.errors import ExitCode, WpodError, value_of
 from wpod.model.container import Status
 from wpod.queries import containers as queries
 
 
 def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> int:
     """Removes what doesn't run, after a question where there is a terminal to ask at."""
-    from wpod.operations.remove import RemoveOptions, remove
+    from wpod.operations.remove import RemoveOptions, remove_together
     from wpod.operations.sweep import sweep
     from wpod.queries.filters import container_filter
 
@@ -26,10 +26,11 @@ def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> 
         for container in queries.all_containers(session.store)
         if container.observed.status is not Status.RUNNING and fits(container)
     ]
+    outcomes = remove_together(session.store, chosen, RemoveOptions())
 
     def take_away(container_id: str) -> str | None:
         try:
-            remove(session.store, container_id, RemoveOptions())
+            value_of(next(outcomes))
         except WpodError:
             if queries.observe(session.store.paths.container(container_id)).status is Status.RUNNING:
                 return ""  # started meanwhile: no longer ours to prune

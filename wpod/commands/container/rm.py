@@ -5,12 +5,12 @@ from __future__ import annotations
 from wpod.commands.container.select import Selector, selected
 from wpod.commands.options import Options
 from wpod.commands.session import Codes, Session
-from wpod.errors import NotThere
+from wpod.errors import NotThere, value_of
 
 
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
     """Exit status 1 where a container isn't there (0 with --force or --ignore), 2 where it runs."""
-    from wpod.operations.remove import RemoveOptions, remove
+    from wpod.operations.remove import RemoveOptions, remove_together
     from wpod.operations.sweep import sweep
 
     chosen = selected(session, options, arguments, Selector(cidfile=True, filter=True))
@@ -21,10 +21,11 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         stop_timeout_seconds=options.number("time") if options.given("time") else None,
     )
     sweep(session.store)
+    outcomes = remove_together(session.store, chosen, how)
 
-    def take_away(name: str) -> str | None:
+    def take_away(_name: str) -> str | None:
         try:
-            remove(session.store, name, how)
+            value_of(next(outcomes))
         except NotThere:
             if not forgiving:
                 raise
