@@ -179,8 +179,11 @@ mod tests {
     #[test]
     fn what_cannot_be_told_has_no_image() {
         let data = (0, vec![1; 100_000]);
-        assert_eq!(of(&module(2, &[data.clone()])).len(), 1);
-        assert!(of(&module(1, &[data.clone()])).is_empty(), "beyond the memory");
+        assert_eq!(of(&module(2, std::slice::from_ref(&data))).len(), 1);
+        assert!(
+            of(&module(1, std::slice::from_ref(&data))).is_empty(),
+            "beyond the memory"
+        );
         let far: Vec<(u32, Vec<u8>)> = (0..9).map(|n| (n << 19, vec![1; 9000])).collect();
         assert!(of(&module(100, &far)).is_empty(), "too many runs");
         let mut computed = module(2, &[data]);

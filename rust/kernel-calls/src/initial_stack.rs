@@ -44,12 +44,11 @@ struct Initial {
 }
 
 /// Copies what exec left at `stack` to the upper end of a new mapping; gives its address there, which is the stack
-/// pointer to go on with. Gives `stack` back where that is not possible. `hidden` is an entry of the auxiliary
-/// vector that is left out of the copy (`AT_NULL`: none).
+/// pointer to go on with. Gives `stack` back where that is not possible.
 ///
 /// # Safety
 /// To be called with the stack pointer of the program's first instruction, while nothing else has happened.
-pub unsafe fn move_to(stack: usize, place: Place, hidden: usize) -> usize {
+pub unsafe fn move_to(stack: usize, place: Place) -> usize {
     // SAFETY: the caller's promise: this is the kernel's layout.
     let Some(initial) = (unsafe { Initial::find(stack) }) else {
         return stack;
@@ -66,7 +65,7 @@ pub unsafe fn move_to(stack: usize, place: Place, hidden: usize) -> usize {
         };
     }
     // SAFETY: the copy has the layout that was found, as many bytes further on.
-    unsafe { initial.correct(new.wrapping_sub(stack), hidden) };
+    unsafe { initial.correct(new.wrapping_sub(stack)) };
     // SAFETY: as above.
     unsafe { initial.announce(new) };
     new
@@ -85,6 +84,35 @@ pub unsafe fn drop_old(stack: usize, new: usize) {
     if let Some(initial) = unsafe { Initial::find(stack) } {
         // SAFETY: nothing refers to the old stack any more, and the kernel maps nothing else that near below it.
         let _ = unsafe { system_call!(libc::SYS_munmap, initial.end - OLD_BYTES, OLD_BYTES) };
+    }
+}
+
+/// The value of an entry of the auxiliary vector; `None` where there is no such.
+///
+/// # Safety
+/// `stack` is what exec left, or what [`move_to`] made of it.
+pub unsafe fn auxiliary(stack: usize, kind: libc::c_ulong) -> Option<usize> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        Initial::find(stack)?
+            .pair(kind)
+            .map(|pair| word(pair + size_of::<usize>()))
+    }
+}
+
+/// Changes the value of an entry of the auxiliary vector, where there is one; 0 takes the entry away.
+///
+/// # Safety
+/// As [`auxiliary`]; nothing has read the vector yet.
+pub unsafe fn set_auxiliary(stack: usize, kind: libc::c_ulong, value: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if let Some(pair) = Initial::find(stack).and_then(|initial| initial.pair(kind)) {
+            ((pair + size_of::<usize>()) as *mut usize).write_volatile(value);
+            if value == 0 {
+                (pair as *mut usize).write_volatile(libc::AT_IGNORE as usize);
+            }
+        }
     }
 }
 
@@ -163,11 +191,29 @@ impl Initial {
         }
     }
 
+    /// Where the entry of a kind is.
+    ///
+    /// # Safety
+    /// The vector is as it was found.
+    unsafe fn pair(&self, kind: libc::c_ulong) -> Option<usize> {
+        let mut pair = self.auxiliary;
+        // SAFETY: the vector ends with AT_NULL.
+        unsafe {
+            while word(pair) != libc::AT_NULL as usize {
+                if word(pair) == kind as usize {
+                    return Some(pair);
+                }
+                pair += AUXILIARY_WORDS * size_of::<usize>();
+            }
+        }
+        None
+    }
+
     /// Corrects the pointers of a copy that lies `offset` further on.
     ///
     /// # Safety
     /// There is such a copy, and nothing else refers to it yet.
-    unsafe fn correct(&self, offset: usize, hidden: usize) {
+    unsafe fn correct(&self, offset: usize) {
         const WORD: usize = size_of::<usize>();
         let correct = |address: usize| {
             // SAFETY: a word of the copy.
@@ -186,12 +232,6 @@ impl Initial {
         // SAFETY: the vector ends with AT_NULL, as found.
         while unsafe { word(pair) } != libc::AT_NULL as usize {
             correct(pair + WORD);
-            // SAFETY: as above; the entry goes on to be there, under a number that says it shall be ignored.
-            unsafe {
-                if word(pair) == hidden {
-                    (pair.wrapping_add(offset) as *mut usize).write_volatile(libc::AT_IGNORE as usize);
-                }
-            }
             pair += AUXILIARY_WORDS * WORD;
         }
     }
@@ -223,7 +263,7 @@ impl Initial {
                     data = (start, start + header.file_bytes as usize);
                 }
             }
-            let Ok(end_of_heap) = system_call!(libc::SYS_brk, 0usize) else {
+            let Some(heap_end) = crate::memory::heap_end() else {
                 return;
             };
             let map = MemoryMap {
@@ -231,8 +271,8 @@ impl Initial {
                 end_code: code.1,
                 start_data: data.0,
                 end_data: data.1,
-                start_brk: end_of_heap,
-                brk: end_of_heap,
+                start_brk: heap_end,
+                brk: heap_end,
                 start_stack: new,
                 arg_start: string(0),
                 arg_end: environment_start,
@@ -257,21 +297,15 @@ impl Initial {
     /// The auxiliary vector is the kernel's; the program is at the addresses that it was linked for.
     unsafe fn program_headers(&self) -> &'static [ProgramHeader] {
         const WORD: usize = size_of::<usize>();
-        let (mut pair, mut address, mut count) = (self.auxiliary, 0, 0);
-        // SAFETY: the vector ends with AT_NULL.
+        // SAFETY: the kernel's own values.
         unsafe {
-            while word(pair) != libc::AT_NULL as usize {
-                match word(pair) as libc::c_ulong {
-                    libc::AT_PHDR => address = word(pair + WORD),
-                    libc::AT_PHNUM => count = word(pair + WORD),
-                    _ => {}
+            let value = |kind| self.pair(kind).map(|pair| word(pair + WORD));
+            match (value(libc::AT_PHDR), value(libc::AT_PHNUM)) {
+                (Some(address), Some(count)) if address != 0 => {
+                    core::slice::from_raw_parts(address as *const ProgramHeader, count)
                 }
-                pair += AUXILIARY_WORDS * WORD;
+                _ => &[],
             }
-            if address == 0 {
-                return &[];
-            }
-            core::slice::from_raw_parts(address as *const ProgramHeader, count)
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod sockets;
 pub mod terminal;
 pub mod text;
 pub mod time;
+pub mod vdso;
 
 use core::fmt;
 

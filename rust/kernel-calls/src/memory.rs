@@ -64,6 +64,12 @@ pub unsafe fn forget(address: usize, length: usize) {
     let _ = unsafe { system_call!(libc::SYS_madvise, address, length, libc::MADV_DONTNEED) };
 }
 
+/// The end of the heap (brk(2)).
+pub fn heap_end() -> Option<usize> {
+    // SAFETY: 0 is below every heap, so the call changes nothing and tells the present end.
+    unsafe { system_call!(libc::SYS_brk, 0usize) }.ok()
+}
+
 /// Gives back the pages of the stack that earlier, deeper calls have touched.
 pub fn forget_unused_stack() {
     const MOST_BYTES: usize = 256 << 10;

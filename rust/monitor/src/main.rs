@@ -139,7 +139,7 @@ core::arch::global_asm!(
 /// `stack` is the stack pointer of the first instruction.
 unsafe extern "C" fn move_stack(stack: usize) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { initial_stack::move_to(stack, monitor::stack_place(), libc::AT_NULL as usize) }
+    unsafe { initial_stack::move_to(stack, monitor::stack_place()) }
 }
 
 /// # Safety

@@ -10,6 +10,7 @@ use formats::log_line::Stream;
 use formats::state_file::{own_identity, Kind, StateError, StateFile};
 use wasi::{Access, Context, ContextBuilder, RootDirectory};
 
+use crate::entry;
 use crate::failure::{shown, Failure};
 use crate::load::Loaded;
 use crate::mounts;
@@ -66,7 +67,7 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
 /// Opens, locks and begins the state file. It lives as long as the process: signal handlers store into it.
 fn open_state(plan: &LaunchPlan<'_>) -> Result<&'static StateFile, Failure> {
     let told = |error: StateError| Failure::own(error.to_string());
-    let state = StateFile::open(plan.one("state")).map_err(told)?;
+    let state = StateFile::open_near(plan.one("state"), entry::state_address()).map_err(told)?;
     state.lock().map_err(told)?;
     state.begin(Kind::Wasm).map_err(told)?;
     let (pid, start) =

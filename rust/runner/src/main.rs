@@ -12,6 +12,7 @@
 //! each of a thousand idle containers.
 
 mod confinement;
+mod entry;
 mod failure;
 mod files;
 mod filter;
@@ -28,6 +29,7 @@ use failure::Failure;
 use formats::launch_plan::{self, LaunchPlan, PlanFile, Program};
 
 fn main() {
+    keep_together();
     let descriptor = match startup::plan_descriptor(std::env::args_os()) {
         Ok(descriptor) => descriptor,
         Err(failure) => {
@@ -37,7 +39,8 @@ fn main() {
         }
     };
     startup::complete_standard_streams();
-    let file = PlanFile::map(descriptor, 0).unwrap_or_else(|error| refuse_plan(error));
+    let file =
+        PlanFile::map(descriptor, entry::plan_address(descriptor)).unwrap_or_else(|error| refuse_plan(error));
     kernel_calls::files::close(descriptor);
     let plans: Vec<LaunchPlan<'_>> = launch_plan::split(file.bytes())
         .map(|bytes| LaunchPlan::parse(bytes, Program::Runner).unwrap_or_else(|error| refuse_plan(error)))
@@ -63,6 +66,13 @@ fn main() {
         }
         Err(failure) => ready.fail(&failure),
     }
+}
+
+/// Everything that stays lies near together (`entry`): also what malloc(3) would give a mapping of its own.
+fn keep_together() {
+    // SAFETY: a plain call, before anything has been allocated that it could concern.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, i32::MAX) };
+    wamr::place_mappings_at(entry::mappings_address());
 }
 
 fn refuse_plan(error: formats::launch_plan::PlanError) -> ! {

@@ -166,6 +166,10 @@ pub struct wasm_val_t {
 }
 
 extern "C" {
+    /// From where on later mappings of the engine shall lie, one after the other; 0: anywhere.
+    pub fn wpod_place_mappings_at(address: usize);
+    /// The place of the next mapping, of `length` bytes.
+    pub fn wpod_next_place(length: usize) -> *mut c_void;
     pub fn wasm_runtime_full_init(init_args: *mut RuntimeInitArgs) -> bool;
     pub fn wasm_runtime_destroy();
     pub fn wasm_runtime_init_thread_env() -> bool;

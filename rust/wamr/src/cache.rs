@@ -27,7 +27,7 @@ use std::fmt;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use aot_cache::{CheckMode, CpuLevel, FileError, Header, MemoryRun, PAGE_BYTES};
 use wamr_sys as sys;
@@ -233,7 +233,16 @@ fn map(file: &File, header: &Header) -> std::io::Result<(Mapping, CodeMemory)> {
 
 fn new_mapping(length: usize, protection: i32, flags: i32, descriptor: i32) -> std::io::Result<Mapping> {
     // SAFETY: a new mapping at an address of the kernel's choice; it aliases nothing.
-    let address = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, descriptor, 0) };
+    let address = unsafe {
+        libc::mmap(
+            crate::next_place(length),
+            length,
+            protection,
+            flags,
+            descriptor,
+            0,
+        )
+    };
     match NonNull::new(address.cast::<u8>()) {
         Some(start) if address != libc::MAP_FAILED => Ok(Mapping { start, length }),
         _ => Err(std::io::Error::last_os_error()),

@@ -35,3 +35,16 @@ pub use types::{Export, ExternType, FunctionType, Import, Limits, ValueType};
 
 /// The version of the engine whose sources are built, a part of the key of every cache file.
 pub const ENGINE_VERSION: &str = "2.4.0";
+
+/// Has what is mapped from now on lie side by side from `address` on, as far as there is room: mappings that are near
+/// share page tables. 0: wherever the kernel likes.
+pub fn place_mappings_at(address: usize) {
+    // SAFETY: stores a number, which is used as a hint only.
+    unsafe { wamr_sys::wpod_place_mappings_at(address) }
+}
+
+/// The place of the next mapping, a hint for mmap(2).
+pub(crate) fn next_place(length: usize) -> *mut std::ffi::c_void {
+    // SAFETY: reads and advances that number.
+    unsafe { wamr_sys::wpod_next_place(length) }
+}

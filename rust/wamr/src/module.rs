@@ -63,7 +63,7 @@ impl ModuleBytes {
         // SAFETY: a new private mapping at an address of the kernel's choice; it aliases nothing.
         let address = unsafe {
             libc::mmap(
-                std::ptr::null_mut(),
+                crate::next_place(length),
                 length,
                 protection,
                 libc::MAP_PRIVATE,

@@ -578,7 +578,7 @@ fn data_is_mapped_from_the_file_and_each_instance_writes_to_its_own() {
         instance.share_image(image).expect("the image is mapped");
         instance
     });
-    let mut read = |instance: &mut Instance, address: usize| {
+    let read = |instance: &mut Instance, address: usize| {
         let found = instance.call("read", &[Value::I32(address as i32)]);
         found.expect("inside the memory")
     };
