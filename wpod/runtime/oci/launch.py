@@ -18,7 +18,7 @@ from wpod.kernel import cgroup, overlay, pidfd, user_namespace
 from wpod.model.container import ContainerPlan, Observation, RootKind
 from wpod.plan import etc_files, oci_spec
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
-from wpod.runtime.oci import control, machine
+from wpod.runtime.oci import control, machine, mountpoints
 
 # With these a process could make or mount device files, which only a device cgroup would hold back.
 _DEVICE_CAPABILITIES = frozenset({"MKNOD", "SYS_RAWIO", "ALL"})
@@ -150,7 +150,8 @@ class NativeBackend:
         pairs: list[Pair] = [("root-path", own.rootfs)]
         if plan.root.kind is RootKind.COPY:
             return pairs
-        pairs += [("root-lower", lower) for lower in plan.root.lowers]
+        below = mountpoints.layer(launch.store, with_hosts=not plan.no_hosts)
+        pairs += [("root-lower", lower) for lower in (*plan.root.lowers, below)]
         pairs += [("root-upper", own.upper), ("root-work", own.work)]
         if plan.root.kind is RootKind.FUSE_OVERLAY:
             pairs.append(("root-mounter", programs.require("fuse-overlayfs")))
