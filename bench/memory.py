@@ -200,7 +200,8 @@ def _native(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> l
     busybox = _busybox(place)
     ours = managers.wpod(place, "wpod native", busybox, IDLE)
     crun = _Row(_single(stack.enter_context(peers.bare_crun(place, busybox))), counts.some)
-    return [crun, _Row(_single(ours), counts.some)]
+    usual = _Row(_single(stack.enter_context(peers.usual_crun(place, busybox))), counts.some)
+    return [crun, usual, _Row(_single(ours), counts.some)]
 
 
 def _user_native(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
@@ -220,9 +221,14 @@ def _figures(rows: list[_Row], samples: dict[str, list[Sample]], counts: _Counts
             continue
         note = f"{last.processes / last.containers:.3g} processes; mapped file pages beside it {last.file_pss:.0f} kB"
         found.append(figures.of_repeats(row.name, values, "kB", row.goal(medians) if row.goal else None, note))
-    names = (f"wpod native, {counts.some}", f"crun native, {counts.some}")
-    if all(name in medians for name in names):
-        found.append(_own_part(counted[names[0]], counted[names[1]]))
+    ours = counted.get(f"wpod native, {counts.some}", [])
+    for label, what in (
+        ("crun native", "with wpod's own bundle"),
+        ("crun native, of `crun spec`", "as `crun spec` has it"),
+    ):
+        least = counted.get(f"{label}, {counts.some}", [])
+        if ours and least:
+            found.append(_own_part(ours, least, what))
     return tuple(found)
 
 
@@ -231,9 +237,9 @@ def calm_of(samples: list[Sample]) -> list[float]:
     return [sample.cost.total for sample in samples[1:] if not sample.cost.doubt]
 
 
-def _own_part(ours: list[float], least: list[float]) -> Figure:
+def _own_part(ours: list[float], least: list[float], what: str) -> Figure:
     """Of medians; its spread is the widest that both spreads allow."""
     value = statistics.median(ours) - statistics.median(least)
     low, high = min(ours) - max(least), max(ours) - min(least)
-    note = "wpod native less crun native"
-    return Figure("wpod's own part of a native container", value, "kB", NATIVE_OVER_CRUN_GOAL_KB, low, high, note)
+    note = f"wpod native less crun {what}"
+    return Figure(f"a native container beyond crun {what}", value, "kB", NATIVE_OVER_CRUN_GOAL_KB, low, high, note)

@@ -8,6 +8,7 @@ native container costs here.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -82,6 +83,18 @@ def bare_runc(place: Workplace, image: str) -> Iterator[BareRuntime]:
     """runc, which can't do without cgroups: one in each hierarchy. Raises Missing, CommandFailed."""
     with _bare(place, image, "runc", ()) as made:
         yield made
+
+
+@contextlib.contextmanager
+def usual_crun(place: Workplace, image: str) -> Iterator[BareRuntime]:
+    """crun as its manual has it: the bundle of `crun spec`, a cgroup for each. Raises Missing, CommandFailed."""
+    with _bare(place, image, "crun", ()) as made:
+        (made.bundle / "config.json").unlink()
+        commands.run(("crun", "spec", "--bundle", str(made.bundle)))
+        config: dict[str, Any] = json.loads((made.bundle / "config.json").read_text())
+        config["process"] |= {"terminal": False, "args": list(IDLE)}
+        (made.bundle / "config.json").write_text(json.dumps(config))
+        yield dataclasses.replace(made, label="crun native, of `crun spec`")
 
 
 @contextlib.contextmanager

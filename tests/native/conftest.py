@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,17 @@ from tests.support.account import Account
 _TOP = Path(__file__).parents[2]
 _APPLETS = "sh sleep echo cat ls id mount hostname stty kill head dd mkdir ln touch test chmod mknod readlink wc yes"
 PATIENCE_SECONDS = 60.0
+
+
+def read_until(descriptor: int, words: bytes) -> bytes:
+    """What a terminal shows, up to these words. Fails after the patience, also where nothing comes at all."""
+    seen = b""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while words not in seen:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, seen
+        seen += os.read(descriptor, 4096)
+    return seen
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

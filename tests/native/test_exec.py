@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pty
 
-from tests.native.conftest import PATIENCE_SECONDS, Box
+from tests.native.conftest import PATIENCE_SECONDS, Box, read_until
 
 
 def _run(box: Box, *arguments: str, stdin: bytes = b"", **wanted: object) -> tuple[int, bytes, bytes]:
@@ -56,12 +56,9 @@ def test_a_terminal(box: Box) -> None:
     main, other = pty.openpty()
     wanted = {"arguments": ["sh", "-c", "test -t 0 && echo tty; read line; echo got $line; exit 6"], "terminal": True}
     process = box.popen("exec", wanted, stdin=other, stdout=other, stderr=other)
-    seen = b""
-    while b"tty" not in seen:
-        seen += os.read(main, 4096)
+    read_until(main, b"tty\r\n")
     os.write(main, b"hello\n")
-    while b"got hello" not in seen:
-        seen += os.read(main, 4096)
+    read_until(main, b"got hello\r\n")
     assert process.wait(PATIENCE_SECONDS) == 6
     os.close(other)
     os.close(main)

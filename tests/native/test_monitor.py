@@ -9,12 +9,11 @@ import signal
 import struct
 import subprocess
 import termios
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.native.conftest import PATIENCE_SECONDS, Box, until
+from tests.native.conftest import PATIENCE_SECONDS, Box, read_until, until
 from wpod.kernel import cgroup
 
 EXITED, SIGNALLED, TIMED_OUT, OUT_OF_MEMORY = 1, 2, 4, 6
@@ -123,24 +122,15 @@ def test_a_terminal(box: Box) -> None:
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
     before = termios.tcgetattr(other)
     process = box.popen("foreground", stdin=other, stdout=other, stderr=other)
-    seen = _read_until(main, b"tty\r\n")
+    seen = read_until(main, b"tty\r\n")
     assert b"33 77" in seen
     os.write(main, b"hello\n")
-    _read_until(main, b"got hello\r\n")
+    read_until(main, b"got hello\r\n")
     assert process.wait(PATIENCE_SECONDS) == 5
     assert termios.tcgetattr(other) == before
     os.close(other)
     os.close(main)
     assert b"got hello" in box.logged()
-
-
-def _read_until(descriptor: int, words: bytes) -> bytes:
-    seen = b""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while words not in seen:
-        assert time.monotonic() < deadline, seen
-        seen += os.read(descriptor, 4096)
-    return seen
 
 
 def test_a_killed_monitor_leaves_a_container_that_can_be_ended(box: Box) -> None:

@@ -24,6 +24,7 @@ def layer(store: StorePaths, *, with_hosts: bool) -> str:
         return path
     staged = f"{store.temporary}/mountpoints-{os.urandom(8).hex()}"  # a leftover there is swept as staging
     try:
+        os.makedirs(store.temporary, mode=0o700, exist_ok=True)
         _make(staged, (*_FILES, _HOSTS) if with_hosts else _FILES)
         os.rename(staged, path)
     except OSError as error:
