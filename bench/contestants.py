@@ -94,7 +94,7 @@ def _mixed(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
 
 
 def _podman(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
-    return _one_by_one(stack.enter_context(managers.podman(place, _busybox(place))))
+    return replace(_one_by_one(stack.enter_context(managers.podman(place, _busybox(place)))), slow=True)
 
 
 def _crun(place: Workplace, stack: contextlib.ExitStack) -> Contestant:

@@ -32,7 +32,7 @@ _NATIVE = {
     "gcc -march=native": ("gcc", *_FLAGS, "-march=native", "-ffp-contract=off"),
 }
 _GOALS = {"gcc": GOAL, "clang": GOAL}
-_TURNS = {Scale.FULL: 9, Scale.GUARD: 5, Scale.QUICK: 2}
+_TURNS = {Scale.FULL: 7, Scale.GUARD: 5, Scale.QUICK: 2}
 # Repetitions of the computation; by default each kernel's own number.
 _WORK: dict[Scale, tuple[str, ...]] = {Scale.FULL: (), Scale.GUARD: (), Scale.QUICK: ("1",)}
 

@@ -22,7 +22,7 @@ REMOVE_GOAL_SECONDS = 3.0
 PS_GOAL = 1.0
 _COUNTS = {Scale.FULL: 400, Scale.QUICK: 6}
 _RUNS = {Scale.FULL: 5, Scale.QUICK: 2}
-_TURNS = {Scale.FULL: 30, Scale.QUICK: 2}
+_TURNS = {Scale.FULL: 20, Scale.QUICK: 2}
 
 
 class WrongResult(commands.CommandFailed):

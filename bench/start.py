@@ -30,8 +30,8 @@ class _Turns:
     warm_up: int
 
 
-_TURNS = {Scale.FULL: _Turns(30, 3), Scale.GUARD: _Turns(12, 2), Scale.QUICK: _Turns(3, 1)}
-_TURNS_OF_LISTING = {Scale.FULL: _Turns(60, 5), Scale.GUARD: _Turns(30, 3), Scale.QUICK: _Turns(3, 1)}
+_TURNS = {Scale.FULL: _Turns(20, 3), Scale.GUARD: _Turns(12, 2), Scale.QUICK: _Turns(3, 1)}
+_TURNS_OF_LISTING = {Scale.FULL: _Turns(40, 5), Scale.GUARD: _Turns(30, 3), Scale.QUICK: _Turns(3, 1)}
 
 
 @dataclass(frozen=True)
