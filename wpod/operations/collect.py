@@ -113,7 +113,7 @@ def remove_unpacked(store: Store, directory: str) -> None:
         from wpod.storage.unpack_worker import remove_in_namespace
 
         with contextlib.suppress(WpodError):
-            remove_in_namespace(f"{doomed}/fs", ranges)
+            remove_in_namespace([f"{doomed}/fs"], ranges)
     remove_owned(doomed)
 
 

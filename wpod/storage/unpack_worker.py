@@ -45,8 +45,14 @@ def measure_in_namespace(path: str, id_map: IdMap) -> TreeSize:
     return TreeSize(int(answer["bytes"]), int(answer["entries"]))
 
 
-def remove_in_namespace(paths: Sequence[str], id_map: IdMap) -> None:
-    """Remove trees whose files belong to the ranges. Raises StoreError."""
+def remove_in_namespace(paths: list[str], id_map: IdMap) -> None:
+    """Remove trees whose files belong to the ranges. Raises StoreError.
+
+    A list, for a text is a sequence of texts, too: its characters would be removed, and one of them is "/".
+    """
+    for path in paths:
+        if not os.path.isabs(path) or os.path.normpath(path).strip("/") == "":
+            raise StoreError(f"{path!r} is no tree of a store and is not removed")
     _run(["remove", *paths], id_map)
 
 
