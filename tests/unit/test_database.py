@@ -66,6 +66,16 @@ def test_an_exception_rolls_back(database: Database) -> None:
     assert names(database) == ["a", "c"]
 
 
+def test_a_transaction_that_a_signal_has_left_open_does_not_stand_in_the_way_of_undoing(database: Database) -> None:
+    """It came when the transaction had begun and its block had not."""
+    add(database, "a")
+    left = database.transaction()
+    left.__enter__().execute(INSERT, ("half",))
+    add(database, "undone")
+    assert not left.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert names(database) == ["a", "undone"]
+
+
 def test_integrity_is_told_from_failure(database: Database) -> None:
     add(database, "a")
     with pytest.raises(sqlite3.IntegrityError):

@@ -52,10 +52,14 @@ class Database:
     def transaction(self, *, removing: bool = False) -> Iterator[sqlite3.Connection]:
         """One write transaction; commits at the end, rolls back on any exception.
 
-        `removing`: it only forgets, which must also be possible where the disk is full.
+        `removing`: it only forgets, which must also be possible where the disk is full. One inside another is not
+        possible: an open one is what a signal has left that came between its beginning and its block. It is taken
+        back, for who undoes things after that signal needs transactions of his own.
         """
         with self._translated():
             connection = self._connect()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             connection.execute("BEGIN IMMEDIATE")
         try:
             with self._translated():
