@@ -59,6 +59,7 @@ def create_undoable(
     _refuse_cidfile(request.identity.cidfile)
     sweep(store)
     with store.lease():
+        _check_image(store, request, image)
         return _create_one(store, request, image, command_line, undo, detached=detached)
 
 
@@ -71,6 +72,7 @@ def create_scaled(
     numbered = [f"{base}-{number}" for number in range(1, count + 1)]
     ids.check_name(numbered[-1])
     with store.lease():
+        _check_image(store, request, image)
         return [
             _create_one(
                 store,
@@ -87,8 +89,7 @@ def create_scaled(
 def _create_one(
     store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], undo: UndoStack, *, detached: bool
 ) -> ContainerRecord:
-    """The caller holds the lease."""
-    _check_image(store, request, image)
+    """The caller holds the lease and has seen that the image is there."""
     container_id, planned = plan(store, request, image, detached=detached)
     if request.identity.replace and request.identity.name:
         _replace(store, request.identity.name)
