@@ -356,7 +356,6 @@ impl Header {
             && end(self.imports_offset, self.imports_bytes).is_some_and(|end| end <= self.aot_offset)
             && aot_end
                 .is_some_and(|end| end <= self.file_bytes && self.slots_offset == end.next_multiple_of(PAGE))
-            && (self.memory_runs.is_empty() == (aot_end == Some(self.file_bytes)))
             && self.memory_fits()
             && self.text_offset >= self.aot_offset
             && text_end.is_some_and(|text| aot_end.is_some_and(|aot| text <= aot))
@@ -370,9 +369,7 @@ impl Header {
             Err(HeaderError::Layout)
         }
     }
-}
 
-impl Header {
     /// Where the AOT file ends.
     pub fn aot_end(&self) -> u64 {
         self.aot_offset + self.aot_bytes
@@ -393,7 +390,12 @@ impl Header {
             file_offset += run.bytes;
             memory_end = run.memory_offset + run.bytes;
         }
-        self.memory_runs.is_empty() || file_offset == self.file_bytes
+        let end = if self.memory_runs.is_empty() {
+            self.aot_end()
+        } else {
+            file_offset
+        };
+        end == self.file_bytes
     }
 }
 

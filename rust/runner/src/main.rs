@@ -45,18 +45,18 @@ fn main() {
     let plans: Vec<LaunchPlan<'_>> = launch_plan::split(file.bytes())
         .map(|bytes| LaunchPlan::parse(bytes, Program::Runner).unwrap_or_else(|error| refuse_plan(error)))
         .collect();
-    let plan = *plans
-        .first()
-        .unwrap_or_else(|| unreachable!("an empty file is refused when it is mapped"));
-    let ready = startup::ReadyPipe::take(&plan);
+    let Some((plan, others)) = plans.split_first() else {
+        unreachable!("an empty file is refused when it is mapped");
+    };
+    let ready = startup::ReadyPipe::take(plan);
     signals::install_fault_handlers();
     if let Err(failure) = startup::close_inherited(&ready) {
         ready.fail(&failure);
     }
-    let (started, ready) = if plans.len() == 1 {
-        (start(&plan), ready)
+    let (started, ready) = if others.is_empty() {
+        (start(plan), ready)
     } else {
-        template::start_all(&plans, ready)
+        template::start_all(plan, others, ready)
     };
     match started {
         Ok(container) => {

@@ -31,15 +31,17 @@ const COMMON: [&str; 7] = [
 
 /// Forks for each plan. Returns in the children, each with its container and its own voice, and in the template
 /// where it fails before the first fork. The template ends in here otherwise.
-pub fn start_all(plans: &[LaunchPlan<'_>], ready: ReadyPipe) -> (Result<run::Container, Failure>, ReadyPipe) {
-    let Some(plan) = plans.first() else {
-        return (Err(Failure::own("there is no launch plan")), ready);
-    };
-    let loaded = match check_common(plan, plans).and_then(|()| load::load(plan)) {
+pub fn start_all(
+    first: &LaunchPlan<'_>,
+    others: &[LaunchPlan<'_>],
+    ready: ReadyPipe,
+) -> (Result<run::Container, Failure>, ReadyPipe) {
+    let plans = || std::iter::once(first).chain(others);
+    let loaded = match check_common(first, plans()).and_then(|()| load::load(first)) {
         Ok(loaded) => loaded,
         Err(failure) => return (Err(failure), ready),
     };
-    for (number, plan) in plans.iter().enumerate() {
+    for (number, plan) in plans().enumerate() {
         let ready = ready.of_member(number);
         // SAFETY: this process has one thread, so the child is whole.
         match unsafe { libc::fork() } {
@@ -52,7 +54,10 @@ pub fn start_all(plans: &[LaunchPlan<'_>], ready: ReadyPipe) -> (Result<run::Con
     unsafe { libc::_exit(0) }
 }
 
-fn check_common(first: &LaunchPlan<'_>, plans: &[LaunchPlan<'_>]) -> Result<(), Failure> {
+fn check_common<'p>(
+    first: &LaunchPlan<'_>,
+    plans: impl Iterator<Item = &'p LaunchPlan<'p>>,
+) -> Result<(), Failure> {
     for plan in plans {
         let other = COMMON.into_iter().find(|&key| !plan.all(key).eq(first.all(key)));
         if let Some(key) = other {
