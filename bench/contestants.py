@@ -45,42 +45,34 @@ def enter(
             skipped.append(f"{label}: {reason}")
 
 
-def _one_by_one(starter: managers.Starter) -> Contestant:
+def one_by_one(starter: managers.Starter) -> Contestant:
+    """Containers that are started one after the other."""
     return Contestant(starter.label, starter.start_to_line, starter.remove)
 
 
-def _hello(place: Workplace) -> str:
-    images.require_wasm_compiler(place)
-    hello = images.build_example(place, "hello-c")
-    images.fill_cache(place, hello)
-    return hello
-
-
-def _busybox(place: Workplace) -> str:
-    images.require("busybox", "crun")
-    return images.build_example(place, "busybox")
+def by_one_command(manager: managers.Manager) -> Contestant:
+    """Containers that are started all by one command of wpod's."""
+    label = f"{manager.label} by one command"
+    return Contestant(label, manager.start_by_one_command, manager.remove_scaled, Starts.AT_ONCE)
 
 
 def _wasm(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
-    return _one_by_one(managers.wpod(place, WASM, _hello(place)))
+    return one_by_one(managers.wpod(place, WASM, images.hello(place)))
 
 
-def scaled(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
-    """wasm containers of wpod, all by one command. Raises Missing, CommandFailed."""
-    managers.require_scale(place)
-    manager = managers.wpod(place, SCALED, _hello(place))
-    return Contestant(SCALED, manager.start_by_one_command, manager.remove_scaled, Starts.AT_ONCE)
+def _scaled(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
+    return by_one_command(managers.wpod(place, WASM, images.hello(place)))
 
 
 def _native(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
-    return _one_by_one(managers.wpod(place, NATIVE, _busybox(place), IDLE))
+    return one_by_one(managers.wpod(place, NATIVE, images.busybox(place), IDLE))
 
 
 def _mixed(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
     """Half wasm, half native, in turns, in one store."""
     halves = (
-        managers.wpod(place, f"{MIXED} wasm", _hello(place)),
-        managers.wpod(place, f"{MIXED} native", _busybox(place), IDLE),
+        managers.wpod(place, f"{MIXED} wasm", images.hello(place)),
+        managers.wpod(place, f"{MIXED} native", images.busybox(place), IDLE),
     )
 
     def start(number: int) -> Started:
@@ -94,19 +86,19 @@ def _mixed(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
 
 
 def _podman(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
-    return replace(_one_by_one(stack.enter_context(managers.podman(place, _busybox(place)))), slow=True)
+    return replace(one_by_one(stack.enter_context(managers.podman(place, images.busybox(place)))), slow=True)
 
 
 def _crun(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
-    return _one_by_one(stack.enter_context(peers.bare_crun(place, _busybox(place))))
+    return one_by_one(stack.enter_context(peers.bare_crun(place, images.busybox(place))))
 
 
 def _runc(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
-    return _one_by_one(stack.enter_context(peers.bare_runc(place, _busybox(place))))
+    return one_by_one(stack.enter_context(peers.bare_runc(place, images.busybox(place))))
 
 
 def _containerd(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
-    made = stack.enter_context(peers.containerd(place, _busybox(place)))
+    made = stack.enter_context(peers.containerd(place, images.busybox(place)))
     return Contestant(made.label, made.start_to_line, made.remove, surroundings=made.daemon, slow=True)
 
 
@@ -120,11 +112,11 @@ def _debian(place: Workplace) -> str:
 
 def _podman_python(place: Workplace, stack: contextlib.ExitStack) -> Contestant:
     manager = stack.enter_context(managers.podman(place, _debian(place), PYTHON_IDLE))
-    return replace(_one_by_one(replace(manager, label="podman Python")), slow=True)
+    return replace(one_by_one(replace(manager, label="podman Python")), slow=True)
 
 
 def _wpod_python(place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
-    return replace(_one_by_one(managers.wpod(place, "wpod Python", _debian(place), PYTHON_IDLE)), slow=True)
+    return replace(one_by_one(managers.wpod(place, "wpod Python", _debian(place), PYTHON_IDLE)), slow=True)
 
 
 def _crun_wasm(_place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
@@ -137,13 +129,13 @@ def _crun_wasm(_place: Workplace, _stack: contextlib.ExitStack) -> Contestant:
 # What the guard takes: without what needs a daemon or a Debian root, or is slow.
 DENSE: tuple[tuple[str, Entrance], ...] = (
     (WASM, _wasm),
-    (SCALED, scaled),
+    (SCALED, _scaled),
     (NATIVE, _native),
     ("crun native", _crun),
 )
 ALL: tuple[tuple[str, Entrance], ...] = (
     (WASM, _wasm),
-    (SCALED, scaled),
+    (SCALED, _scaled),
     (MIXED, _mixed),
     (NATIVE, _native),
     ("crun native", _crun),

@@ -42,6 +42,20 @@ def build_example(place: Workplace, name: str) -> str:
     return name
 
 
+def hello(place: Workplace) -> str:
+    """The wasm guest that prints a line and waits, compiled. Raises Missing, CommandFailed."""
+    require_wasm_compiler(place)
+    image = build_example(place, "hello-c")
+    fill_cache(place, image)
+    return image
+
+
+def busybox(place: Workplace) -> str:
+    """The native guest. Raises Missing, CommandFailed."""
+    require("busybox", "crun")
+    return build_example(place, "busybox")
+
+
 def build_modules(place: Workplace, name: str, modules: Sequence[Path]) -> str:
     """Build an image that holds modules under their own names; the first one is what it runs."""
     context = place.new_directory(f"context-{name}")

@@ -128,12 +128,6 @@ def wpod(place: Workplace, label: str, image: str, guest: Sequence[str] = (), op
     return Manager(label, place.command, image, tuple(guest), place.environment, place.log, tuple(options))
 
 
-def require_scale(place: Workplace) -> None:
-    """Raises Missing where `run` of this wpod has no --scale."""
-    if "--scale" not in place.wpod("run", "--help"):
-        raise images.Missing("this wpod's `run` has no --scale")
-
-
 def archive_of(place: Workplace, image: str) -> Path:
     """An image of this place's store as an OCI archive, for the others to load. Raises CommandFailed."""
     archive = place.directory / f"{image}.tar"

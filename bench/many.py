@@ -45,12 +45,9 @@ def measure(place: Workplace, scale: Scale) -> Section:
     found: list[Figure] = []
     raw: dict[str, Any] = {}
     try:
-        images.require_wasm_compiler(place)
-        managers.require_scale(place)
+        hello = images.hello(place)
     except images.Missing as missing:
         return Section(NAME, _TITLE, skipped=(str(missing),))
-    hello = images.build_example(place, "hello-c")
-    images.fill_cache(place, hello)
     found += _started_and_removed(place, managers.wpod(place, "wpod wasm", hello), count, _RUNS[scale], raw)
     try:
         if os.geteuid() != 0:

@@ -13,12 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench import commands, comparison, empty_cgroups, figures, images, managers, peers, workplace
+from bench import commands, comparison, contestants, empty_cgroups, figures, images, managers, peers, workplace
 from bench.comparison import Sample
 from bench.contestants import Contestant
 from bench.figures import Figure, Scale, Section
-from bench.managers import IDLE, Manager, Starter
-from bench.os_memory import Starts
+from bench.managers import IDLE, Manager
 from bench.workplace import Workplace
 
 NAME = "memory"
@@ -87,18 +86,15 @@ def _rows(place: Workplace, stack: contextlib.ExitStack, scale: Scale, skipped: 
     """Everything is built and started once before the first measurement."""
     parts: tuple[tuple[str, Part], ...] = (
         ("wasm", _wasm),
-        ("wasm by one command", _scaled),
         ("wasm as a user", _user),
-        ("wasm by one command as a user", _user_scaled),
         ("wasm with limits", _limited),
         ("Go", _go),
-        ("Go by one command", _go_scaled),
         ("native", _native),
         ("native as a user", _user_native),
     )
     rows: list[_Row] = []
     for name, part in parts:
-        if scale is Scale.QUICK and part in (_go, _go_scaled):
+        if scale is Scale.QUICK and part is _go:
             skipped.append(f"{name}: takes the compiler half a minute")
             continue
         try:
@@ -108,31 +104,17 @@ def _rows(place: Workplace, stack: contextlib.ExitStack, scale: Scale, skipped: 
     return rows
 
 
-def _single(starter: Starter) -> Contestant:
-    return Contestant(starter.label, starter.start_to_line, starter.remove)
-
-
-def _by_one_command(place: Workplace, manager: Manager) -> Contestant:
-    managers.require_scale(place)
-    label = f"{manager.label} by one command"
-    return Contestant(label, manager.start_by_one_command, manager.remove_scaled, Starts.AT_ONCE)
-
-
-def _hello(place: Workplace) -> str:
-    images.require_wasm_compiler(place)
-    hello = images.build_example(place, "hello-c")
-    images.fill_cache(place, hello)
-    return hello
+def _both_ways(manager: Manager, count: int, goal_kb: float, one_command_goal_kb: float) -> list[_Row]:
+    """The same containers one by one and by one command."""
+    return [
+        _Row(contestants.one_by_one(manager), count, _at_most(goal_kb)),
+        _Row(contestants.by_one_command(manager), count, _at_most(one_command_goal_kb)),
+    ]
 
 
 def _wasm(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    manager = managers.wpod(place, "wpod wasm", _hello(place))
-    return [_Row(_single(manager), counts.many, _at_most(WASM_GOAL_KB))]
-
-
-def _scaled(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    manager = managers.wpod(place, "wpod wasm", _hello(place))
-    return [_Row(_by_one_command(place, manager), counts.many, _at_most(ONE_COMMAND_GOAL_KB))]
+    manager = managers.wpod(place, "wpod wasm", images.hello(place))
+    return _both_ways(manager, counts.many, WASM_GOAL_KB, ONE_COMMAND_GOAL_KB)
 
 
 def _of_user(place: Workplace, stack: contextlib.ExitStack, image: str) -> Workplace:
@@ -145,28 +127,21 @@ def _of_user(place: Workplace, stack: contextlib.ExitStack, image: str) -> Workp
 
 
 def _user(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    inner = _of_user(place, stack, _hello(place))
-    images.fill_cache(inner, "hello-c")
-    manager = managers.wpod(inner, "wpod wasm as a user", "hello-c")
-    return [_Row(_single(manager), counts.many, _at_most(WASM_GOAL_KB))]
-
-
-def _user_scaled(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    managers.require_scale(place)
-    inner = _of_user(place, stack, _hello(place))
-    images.fill_cache(inner, "hello-c")
-    manager = managers.wpod(inner, "wpod wasm as a user", "hello-c")
-    return [_Row(_by_one_command(inner, manager), counts.many, _at_most(ONE_COMMAND_GOAL_KB))]
+    hello = images.hello(place)
+    inner = _of_user(place, stack, hello)
+    images.fill_cache(inner, hello)
+    manager = managers.wpod(inner, "wpod wasm as a user", hello)
+    return _both_ways(manager, counts.many, WASM_GOAL_KB, ONE_COMMAND_GOAL_KB)
 
 
 def _limited(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
     """Each limit by itself, and an empty cgroup beside one of its containers."""
-    hello = _hello(place)
+    hello = images.hello(place)
     rows: list[_Row] = []
     for option, value in _LIMITS:
         manager = managers.wpod(place, f"wpod wasm {option}", hello, options=(option, value))
         empty = _Row(empty_cgroups.beside(place, manager), counts.some)
-        rows += [empty, _Row(_single(manager), counts.some, _with_cgroup(empty.name))]
+        rows += [empty, _Row(contestants.one_by_one(manager), counts.some, _with_cgroup(empty.name))]
     return rows
 
 
@@ -174,39 +149,24 @@ def _with_cgroup(name: str) -> Callable[[dict[str, float]], float]:
     return lambda medians: WASM_GOAL_KB + max(0.0, medians.get(name, 0.0))  # below nothing is noise
 
 
-def _go_image(place: Workplace) -> str:
+def _go(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
     images.require("go")
     image = images.build_example(place, "hello-go")
     images.fill_cache(place, image)
-    return image
-
-
-def _go(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    manager = managers.wpod(place, "wpod Go", _go_image(place))
-    return [_Row(_single(manager), counts.few, _at_most(GO_GOAL_KB))]
-
-
-def _go_scaled(place: Workplace, _stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    manager = managers.wpod(place, "wpod Go", _go_image(place))
-    return [_Row(_by_one_command(place, manager), counts.few, _at_most(GO_ONE_COMMAND_GOAL_KB))]
-
-
-def _busybox(place: Workplace) -> str:
-    images.require("busybox", "crun")
-    return images.build_example(place, "busybox")
+    return _both_ways(managers.wpod(place, "wpod Go", image), counts.few, GO_GOAL_KB, GO_ONE_COMMAND_GOAL_KB)
 
 
 def _native(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    busybox = _busybox(place)
+    busybox = images.busybox(place)
     ours = managers.wpod(place, "wpod native", busybox, IDLE)
-    crun = _Row(_single(stack.enter_context(peers.bare_crun(place, busybox))), counts.some)
-    usual = _Row(_single(stack.enter_context(peers.usual_crun(place, busybox))), counts.some)
-    return [crun, usual, _Row(_single(ours), counts.some)]
+    crun = _Row(contestants.one_by_one(stack.enter_context(peers.bare_crun(place, busybox))), counts.some)
+    usual = _Row(contestants.one_by_one(stack.enter_context(peers.usual_crun(place, busybox))), counts.some)
+    return [crun, usual, _Row(contestants.one_by_one(ours), counts.some)]
 
 
 def _user_native(place: Workplace, stack: contextlib.ExitStack, counts: _Counts) -> list[_Row]:
-    inner = _of_user(place, stack, _busybox(place))
-    return [_Row(_single(managers.wpod(inner, "wpod native as a user", "busybox", IDLE)), counts.some)]
+    inner = _of_user(place, stack, images.busybox(place))
+    return [_Row(contestants.one_by_one(managers.wpod(inner, "wpod native as a user", "busybox", IDLE)), counts.some)]
 
 
 def _figures(rows: list[_Row], samples: dict[str, list[Sample]], counts: _Counts) -> tuple[Figure, ...]:

@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,14 @@ _SHIM_SOCKETS = Path("/run/containerd")  # where containerd's shims have them, w
 _NAMESPACE = "wpod-bench"
 _PATIENCE_SECONDS = 20.0
 _IMAGE_OF_CONTAINERD = "localhost/busybox:latest"
+
+
+def _until_line(start: Callable[[], float], log: str) -> Started:
+    """The times of a start until the command has returned, and until there is a line in the log."""
+    begin = time.perf_counter()
+    seconds = start()
+    commands.wait_for_lines([log])
+    return Started(seconds, time.perf_counter() - begin)
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,7 @@ class BareRuntime:
 
     def start_to_line(self, number: int) -> Started:
         """See `Starter`."""
-        begin = time.perf_counter()
-        seconds = self.start(number)
-        commands.wait_for_lines([self._log(number)])
-        return Started(seconds, time.perf_counter() - begin)
+        return _until_line(lambda: self.start(number), self._log(number))
 
     def remove(self, count: int) -> None:
         """The runtimes have no command for several."""
@@ -190,10 +195,7 @@ class Containerd:
 
     def start_to_line(self, number: int) -> Started:
         """See `Starter`."""
-        begin = time.perf_counter()
-        seconds = self.start(number)
-        commands.wait_for_lines([self._log(number)])
-        return Started(seconds, time.perf_counter() - begin)
+        return _until_line(lambda: self.start(number), self._log(number))
 
     def remove(self, count: int) -> None:
         """`ctr` tells of a killed guest as of an error, so deleting the containers says whether it worked."""
