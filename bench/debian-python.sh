@@ -16,24 +16,10 @@ if [ "$(cat "$context/.key" 2>/dev/null || true)" = "$key" ]; then
     exit 0
 fi
 
-# As apt sees it: the address and the key of this machine's own Debian archive.
-source_of() {
-    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(CODENAME)|$(REPO_URI)|$(SIGNED_BY)' 'Created-By: Packages' |
-        awk -F'|' '$1 == "Debian" && $2 == "Debian" { print $3, $4, $5; exit }'
-}
-found=$(source_of)
-[ -n "$found" ] || {
-    echo "error: apt knows no Debian archive (apt-get update)" >&2
-    exit 1
-}
+archive=$("$here/../packaging/debian-archive.sh")
 read -r suite mirror signed_by <<F
-$found
+$archive
 F
-suite=${suite%-updates}
-case ${signed_by:-} in
-/*) ;;
-*) signed_by=/usr/share/keyrings/debian-archive-keyring.gpg ;;
-esac
 
 rm -rf "$context"
 mkdir -p "$context"

@@ -27,25 +27,13 @@ key=$(sha256sum < "$here/vm-image.sh" | cut -c1-64)
     exit 1
 }
 
-# As apt sees it: the address and the key of this machine's own Debian archive.
-source_of() {
-    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(CODENAME)|$(REPO_URI)|$(SIGNED_BY)' 'Created-By: Packages' |
-        awk -F'|' '$1 == "Debian" && $2 == "Debian" { print $3, $4, $5; exit }'
-}
-found=$(source_of)
-[ -n "$found" ] || { apt-get update -qq; found=$(source_of); }
-[ -n "$found" ] || {
-    echo "error: apt knows no Debian archive from which a virtual machine could be made" >&2
-    exit 1
+archive=$("$here/debian-archive.sh" 2>/dev/null) || {
+    apt-get update -qq
+    archive=$("$here/debian-archive.sh")
 }
 read -r suite mirror signed_by <<F
-$found
+$archive
 F
-suite=${suite%-updates}
-case ${signed_by:-} in
-/*) ;;
-*) signed_by=/usr/share/keyrings/debian-archive-keyring.gpg ;;
-esac
 
 echo "making the virtual machine's disk from $mirror $suite (minutes)" >&2
 rm -f "$directory/.key" "$directory"/warm.*
