@@ -40,10 +40,11 @@ install_program() {
     touch "$libexec/$name"
 }
 
-[ $# -gt 0 ] || set -- runner monitor aot-compiler
+[ $# -gt 0 ] || set -- runner monitor network aot-compiler
 for package in "$@"; do
     case $package in
         runner) build_static runner wpod-runner ;;
+        network) build_static network wpod-network ;;
         monitor) build_static monitor wpod-monitor ;;
         aot-compiler) build_dynamic aot-compiler wpod-aot-compiler ;;
         *) echo "build.sh: no program for the package $package" >&2; exit 1 ;;

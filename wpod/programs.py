@@ -21,9 +21,13 @@ PACKAGES = {
     "fuse-overlayfs": "fuse-overlayfs",
     "systemd-run": "systemd",
     "nsenter": "util-linux",
+    "pasta": "passt",
+    "nft": "nftables",
+    "aardvark-dns": "aardvark-dns",
     "unshare": "util-linux",
 }
-_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Where Debian has programs; aardvark-dns is called by its callers only, so it is no command of a shell.
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/podman"
 
 
 @frozen
@@ -47,7 +51,7 @@ def locate(name: str) -> str | None:
         return name if os.access(name, os.X_OK) and os.path.isfile(name) else None
     import shutil  # 2 ms, which a wasm container need not pay
 
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":" + _SEARCH_PATH)
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":" + SEARCH_PATH)
 
 
 def require(name: str) -> str:

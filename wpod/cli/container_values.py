@@ -13,7 +13,7 @@ from wpod.cli import values
 from wpod.errors import NotSupportedYet
 from wpod.model import ids
 from wpod.model.image import Platform
-from wpod.model.request import AotPolicy, MountKind, MountRequest, NetworkMode, PullPolicy, UlimitRequest
+from wpod.model.request import AotPolicy, MountKind, MountRequest, PullPolicy, UlimitRequest
 
 _MOUNT_WORDS = ("nosuid", "suid", "nodev", "dev", "noexec", "exec")
 _PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable")
@@ -103,16 +103,6 @@ def platform_part(text: str) -> str:
     if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum()):
         raise ValueError("must be letters and digits")
     return text.lower()
-
-
-def network(text: str) -> NetworkMode:
-    """--network: none or host so far."""
-    try:
-        return NetworkMode(text)
-    except ValueError:
-        if not text:
-            raise ValueError("must not be empty") from None
-        raise NotSupportedYet(f"--network {text}", hint="none and host work so far") from None
 
 
 def pull_policy(text: str) -> PullPolicy:

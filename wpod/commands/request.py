@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from wpod.commands.network_request import network_options
 from wpod.commands.options import Options
 from wpod.errors import UsageError
 from wpod.model.image import Platform
@@ -20,7 +21,6 @@ from wpod.model.request import (
     LimitOptions,
     LogOptions,
     MountRequest,
-    NetworkMode,
     ProcessOptions,
     PullPolicy,
     RunRequest,
@@ -53,7 +53,7 @@ def run_request(options: Options, arguments: tuple[str, ...], runtime: str = "")
             aot=options.value("wasm-aot", AotPolicy) or AotPolicy.AUTO, kind=options.text("kind"), runtime=runtime
         ),
         log=_log(options),
-        network=options.value("network", NetworkMode),
+        network=network_options(options),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from wpod.formats.state_file import Cause, Kind, StateFile
 from wpod.frozen import field, frozen
-from wpod.model.request import AotPolicy, LimitOptions, NetworkMode
+from wpod.model.network import NetworkMode, NetworkPlan
+from wpod.model.request import AotPolicy, LimitOptions
 
 
 class Status(enum.Enum):
@@ -116,6 +117,7 @@ class ContainerPlan:
     capabilities_added: tuple[str, ...] = ()
     capabilities_dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    networking: NetworkPlan = field(default_factory=NetworkPlan)
 
 
 @frozen

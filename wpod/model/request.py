@@ -10,6 +10,7 @@ import enum
 
 from wpod.frozen import field, frozen
 from wpod.model.image import Platform
+from wpod.model.network import NetworkOptions
 
 
 class PullPolicy(enum.Enum):
@@ -27,13 +28,6 @@ class AotPolicy(enum.Enum):
     AUTO = "auto"
     OFF = "off"
     REQUIRE = "require"
-
-
-class NetworkMode(enum.Enum):
-    """--network, as far as it goes until networks come."""
-
-    NONE = "none"
-    HOST = "host"
 
 
 class MountKind(enum.Enum):
@@ -180,4 +174,4 @@ class RunRequest:
     image_options: ImageOptions = field(default_factory=ImageOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
     log: LogOptions = field(default_factory=LogOptions)
-    network: NetworkMode | None = None
+    network: NetworkOptions = field(default_factory=NetworkOptions)

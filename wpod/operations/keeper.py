@@ -71,7 +71,7 @@ def _spawn(commands: Sequence[Command], writer: int) -> int:
         return programs.start_detached(
             [*command.prefix, command.program, str(plan_descriptor)],
             environment=environment(command),
-            keep_descriptors=(writer, plan_descriptor),
+            keep_descriptors=(writer, plan_descriptor, *(one for each in commands for one in each.descriptors)),
         )
     finally:
         os.close(plan_descriptor)

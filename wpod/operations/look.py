@@ -12,6 +12,7 @@ from wpod.kernel.openat2 import open_inside, read_inside
 from wpod.model.container import ModulePlan, MountPlan, RootPlan
 from wpod.model.image import Image
 from wpod.model.request import MountKind, MountRequest, RunRequest
+from wpod.operations.networks import look_network
 from wpod.plan.arguments import absolute_directory, command_line, program_candidates
 from wpod.plan.container import Found, environment_settings, working_directory
 from wpod.plan.users import READ_LIMIT_BYTES, resolve_user
@@ -59,6 +60,7 @@ def look(store: Store, request: RunRequest, image: Image, container_id: str) -> 
     if guest.kind is Kind.WASM:
         module = _module(request, guest, (*entrypoint, *command)[0])
     _check_working_directory(request, guest, mounts)
+    mode, networking = look_network(store, request.network, image, guest.kind)
     size = TreeSize(guest.tree.size_bytes, guest.tree.entries)
     backend = for_kind(guest.kind)
     root_kind = backend.root_kind(size, request.storage.read_only)
@@ -73,6 +75,8 @@ def look(store: Store, request: RunRequest, image: Image, container_id: str) -> 
         root=RootPlan(root_kind, (guest.tree.path,), id_map_of(guest.kind).key),
         mounts=mounts,
         module=module,
+        network=mode,
+        networking=networking,
     )
 
 

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from wpod import programs
 from wpod.errors import ExitCode, InUse, WpodError
 from wpod.formats import state_file
-from wpod.frozen import frozen
+from wpod.frozen import frozen, replace
 from wpod.model.container import ContainerRecord, Status
+from wpod.model.network import NetworkMode
 from wpod.operations import keeper
 from wpod.operations.create import launch_of
 from wpod.operations.keeper import Report
@@ -29,6 +30,10 @@ from wpod.queries import containers as queries
 from wpod.runtime.backend import Backend, Command, Launch, for_kind
 from wpod.storage.layout import store_error
 from wpod.storage.store import Store
+
+TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
+if TYPE_CHECKING:
+    from wpod.operations.network_start import NetworkStart
 
 Complain = Callable[[WpodError], None]
 _OWN_DESCRIPTORS = 64
@@ -73,7 +78,7 @@ def _start_batch(store: Store, records: Sequence[ContainerRecord]) -> None:
             if queries.observe(launch.paths).status is not Status.RUNNING:
                 waiting.append(launch)
         while waiting:
-            reports = _start_group(waiting)
+            reports = _start_group(store, waiting)
             ready = [launch.record.container_id for launch, report in reports if report.error is None]
             store.containers.count_start(*ready)
             for launch, report in reports:
@@ -82,27 +87,48 @@ def _start_batch(store: Store, records: Sequence[ContainerRecord]) -> None:
             del waiting[: len(reports)]
 
 
-def _start_group(launches: Sequence[Launch]) -> list[tuple[Launch, Report]]:
+def _start_group(store: Store, launches: Sequence[Launch]) -> list[tuple[Launch, Report]]:
     """Start one keeper for as many of these, from the first on, as it can take; their reports."""
     backend = for_kind(launches[0].record.plan.kind)
-    with UndoStack() as undo:
+    with UndoStack() as undo, contextlib.ExitStack() as connected:
         commands: list[Command] = []
         take_backs: list[Callable[[], None]] = []
+        starts: list[NetworkStart | None] = []
         for launch in launches:
             if commands and len(commands) >= _group_size(commands[0]):
                 break
-            command, take_back = _make_ready(backend, launch, commands[0] if commands else None)
+            networks = connected.enter_context(_networks(store, launch.record))
+            ready = replace(launch, joined=networks.joined) if networks else launch
+            command, take_back = _make_ready(backend, ready, commands[0] if commands else None)
             undo.add(f"the state of container {launch.record.name}", take_back)
+            starts.append(networks)
             commands.append(command)
             take_backs.append(take_back)
         started = launches[: len(commands)]
         with _worded(started[0].record):
             reports = keeper.start(commands, started)
+        for report, networks in zip(reports, starts, strict=True):
+            if networks is not None and report.error is None:
+                networks.running()
+            elif networks is not None:
+                networks.undo()
         undo.keep()
     for report, take_back in zip(reports, take_backs, strict=True):
         if report.error is not None:
             take_back()
     return list(zip(started, reports, strict=True))
+
+
+@contextlib.contextmanager
+def _networks(store: Store, record: ContainerRecord) -> Iterator[NetworkStart | None]:
+    """What the container's networks need; None for one that has none, which pays for nothing of it."""
+    if record.plan.network in (NetworkMode.NONE, NetworkMode.HOST) and not record.plan.networking.ports:
+        yield None
+        return
+    from wpod.operations.network_start import starting
+
+    with starting(store, record) as networks:
+        yield networks
 
 
 def _group_size(command: Command) -> int:
@@ -136,14 +162,17 @@ def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], N
     error. The caller takes it back itself where this raises.
     """
     launch = launch_of(store, record, foreground=True)
-    with container_lock(launch.paths) as lock:
+    with container_lock(launch.paths) as lock, contextlib.ExitStack() as stack:
         if queries.observe(launch.paths).status is Status.RUNNING:
             raise InUse(f"container {record.name} is running", code=ExitCode.FAILED)
         backend = for_kind(record.plan.kind)
-        command, take_back = _make_ready(backend, launch)
+        networks = stack.enter_context(_networks(store, record))
+        command, take_back = _make_ready(backend, replace(launch, joined=networks.joined) if networks else launch)
 
         def undo_start() -> None:
             take_back()
+            if networks is not None:
+                networks.undo()
             os.close(lock)  # the fork has it too: what follows locks anew
             undo()
 
@@ -171,7 +200,7 @@ def _become_keeper(command: Command, watch: _Watch) -> None:
         programs.become(
             [*command.prefix, command.program, str(plan_descriptor)],
             environment=keeper.environment(command),
-            keep_descriptors=(writer, plan_descriptor),
+            keep_descriptors=(writer, plan_descriptor, *command.descriptors),
         )
     except BaseException:
         os.kill(watcher, signal.SIGKILL)  # this process is still there to undo and to complain

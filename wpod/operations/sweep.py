@@ -36,6 +36,14 @@ def sweep(store: Store) -> None:
         remove_dead(store, dead)
     _remove_orphans(store)
     _remove_orphaned_volumes(store)
+    _tend_networks(store)
+
+
+def _tend_networks(store: Store) -> None:
+    if store.networks.leases():
+        from wpod.operations.network_start import release_dead
+
+        release_dead(store)
 
 
 def _remove_orphans(store: Store) -> None:

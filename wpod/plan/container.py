@@ -8,7 +8,8 @@ from wpod.frozen import frozen
 from wpod.model import ids, signals
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, RootPlan, UserPlan
 from wpod.model.image import Image
-from wpod.model.request import NetworkMode, RunRequest
+from wpod.model.network import NetworkMode, NetworkPlan
+from wpod.model.request import RunRequest
 from wpod.plan.arguments import absolute_directory, merge_environment, native_environment
 
 
@@ -26,6 +27,8 @@ class Found:
     root: RootPlan
     mounts: tuple[MountPlan, ...]
     module: ModulePlan | None
+    network: NetworkMode
+    networking: NetworkPlan
 
 
 def working_directory(request: RunRequest, image: Image) -> str:
@@ -61,7 +64,7 @@ def plan_container(request: RunRequest, found: Found) -> ContainerPlan:
         root=found.root,
         mounts=tuple(sorted(found.mounts, key=lambda mount: mount.target.count("/"))),
         limits=request.limits,
-        network=request.network or NetworkMode.NONE,
+        network=found.network,
         stop_signal=_stop_signal(process.stop_signal or found.image.config.stop_signal),
         stop_timeout_seconds=process.stop_timeout_seconds,
         timeout_seconds=process.timeout_seconds,
@@ -78,6 +81,7 @@ def plan_container(request: RunRequest, found: Found) -> ContainerPlan:
         privileged=request.security.privileged,
         capabilities_added=request.security.capabilities_added,
         capabilities_dropped=request.security.capabilities_dropped,
+        networking=found.networking,
     )
 
 

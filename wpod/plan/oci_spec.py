@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from wpod.errors import UsageError
 from wpod.frozen import frozen
 from wpod.model.container import ContainerPlan, MountPlan
-from wpod.model.request import NetworkMode, UlimitRequest
+from wpod.model.network import NetworkMode
+from wpod.model.request import UlimitRequest
 from wpod.plan.security import CapabilityRequest, capability_names, seccomp_filter
 
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
@@ -39,6 +40,8 @@ class SpecFacts:
     files; `existing_paths` says which of the masked and read-only paths this kernel has (a mount for each
     that it hasn't would be refused); `seccomp` is the profile, None for unconfined; `cgroup_v2` whether
     the container may see a cgroup file system; `last_capability` as /proc/sys/kernel/cap_last_cap.
+    `network_path` is a network namespace to join instead of one of its own; `network_hook` the command that makes the
+    links of a container that has been created.
     """
 
     annotations: Mapping[str, str]
@@ -50,6 +53,8 @@ class SpecFacts:
     last_capability: int
     cgroup_v2: bool
     in_user_namespace: bool
+    network_path: str = ""
+    network_hook: tuple[str, ...] = ()
 
 
 def document(plan: ContainerPlan, facts: SpecFacts) -> dict[str, Any]:
@@ -63,6 +68,8 @@ def document(plan: ContainerPlan, facts: SpecFacts) -> dict[str, Any]:
         "annotations": {key: value for key, value in facts.annotations.items() if key not in _HANDLERS},
         "linux": _linux(plan, facts),
     }
+    if facts.network_hook:
+        spec["hooks"] = {"createRuntime": [{"path": facts.network_hook[0], "args": list(facts.network_hook)}]}
     return spec
 
 
@@ -143,6 +150,8 @@ def _linux(plan: ContainerPlan, facts: SpecFacts) -> dict[str, Any]:
     if facts.cgroup_v2:
         kinds.append("cgroup")
     linux: dict[str, Any] = {"namespaces": [{"type": kind} for kind in kinds]}
+    if facts.network_path:
+        linux["namespaces"][kinds.index("network")]["path"] = facts.network_path
     if not plan.privileged:
         linux["maskedPaths"] = [path for path in MASKED_PATHS if path in facts.existing_paths]
         linux["readonlyPaths"] = [path for path in READ_ONLY_PATHS if path in facts.existing_paths]

@@ -9,6 +9,7 @@ from wpod.formats.launch_plan import Pair
 from wpod.formats.state_file import Kind
 from wpod.frozen import frozen
 from wpod.model.container import ContainerRecord, Observation, RootKind, UserPlan
+from wpod.model.network import Lease
 from wpod.model.id_map import IDENTITY, SINGLE, IdMap
 from wpod.paths import ContainerPaths, StorePaths
 
@@ -22,6 +23,27 @@ else:
 
 
 @frozen
+class Joined:
+    """What a container's networks are at this start.
+
+    `listeners` are open descriptors of listening sockets, one for each published port of a wasm container. The
+    namespaces are paths (of /proc/PID/ns): the user and network namespace in which links are made, and `shared`, the
+    network namespace that the container joins instead of one of its own. `messages` make the links (docs/formats.md).
+    """
+
+    listeners: tuple[int, ...] = ()
+    user_namespace: str = ""
+    network_namespace: str = ""
+    shared: str = ""
+    messages: str = ""
+    leases: tuple[Lease, ...] = ()
+    name_servers: tuple[str, ...] = ()
+
+
+NOT_JOINED = Joined()
+
+
+@frozen
 class Launch:
     """One start of one container. `foreground`: the keeper takes over this process and its streams."""
 
@@ -29,6 +51,7 @@ class Launch:
     paths: ContainerPaths
     store: StorePaths
     foreground: bool
+    joined: Joined = NOT_JOINED
 
 
 @frozen
@@ -43,13 +66,15 @@ class TreeSize:
 class Command:
     """How the keeper is started: its program, its environment, and the launch plan without `ready-fd`.
 
-    `prefix` stands before the program where something must wrap it (systemd-run for a cgroup).
+    `prefix` stands before the program where something must wrap it (systemd-run for a cgroup). `descriptors` are
+    left open in it, under their numbers; whoever asked for the command closes them.
     """
 
     program: str
     pairs: tuple[Pair, ...]
     environment: Mapping[str, str]
     prefix: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
 
 
 @frozen

@@ -9,11 +9,15 @@ import sqlite3
 from wpod.errors import StoreError
 from wpod.state.database import Database
 
-_TABLES = ("image", "image_name", "container", "volume", "volume_use")
+_TABLES = ("image", "image_name", "container", "volume", "volume_use", "network", "lease")
 _DANGLING = (
     "DELETE FROM image_name WHERE digest NOT IN (SELECT digest FROM image)",
     (
         "DELETE FROM volume_use WHERE volume NOT IN (SELECT name FROM volume)"
+        " OR container_id NOT IN (SELECT container_id FROM container)"
+    ),
+    (
+        "DELETE FROM lease WHERE network NOT IN (SELECT name FROM network)"
         " OR container_id NOT IN (SELECT container_id FROM container)"
     ),
 )

@@ -10,6 +10,7 @@ from wpod.frozen import frozen
 from wpod.paths import StorePaths, store_paths
 from wpod.state.containers import ContainerTable
 from wpod.state.database import Database
+from wpod.state.networks import NetworkTable
 from wpod.state.volumes import VolumeTable
 from wpod.storage.blobs import BlobStore
 from wpod.storage.images import ImageTable
@@ -27,6 +28,7 @@ class Store:
     images: ImageTable
     containers: ContainerTable
     volumes: VolumeTable
+    networks: NetworkTable
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[None]:
@@ -66,5 +68,5 @@ def open_store(where: StorePaths | str | None = None) -> Store:
     blobs = BlobStore(layout)
     return Store(
         paths=paths, layout=layout, database=database, blobs=blobs, images=ImageTable(database, blobs),
-        containers=ContainerTable(database), volumes=VolumeTable(database, paths.volumes),
+        containers=ContainerTable(database), volumes=VolumeTable(database, paths.volumes), networks=NetworkTable(database),
     )  # fmt: skip

@@ -132,6 +132,8 @@ const KEYS: &[Key] = &[
     both("stdin", Times::Once, Shape::Flag),
     both("timeout-seconds", Times::AtMostOnce, Shape::Positive),
     both("cgroup", Times::Any, Shape::Path),
+    both("user-namespace", Times::AtMostOnce, Shape::Path),
+    both("network-namespace", Times::AtMostOnce, Shape::Path),
     runner("module", Times::Once, Shape::Path),
     runner("module-digest", Times::Once, Shape::Digest),
     runner("aot", Times::Once, Shape::Word(&[b"auto", b"off", b"require"])),

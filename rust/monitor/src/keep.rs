@@ -43,6 +43,9 @@ pub struct Keeper<'p> {
     pub environment: Environment,
     /// fuse-overlayfs, where it serves the root.
     pub mounter: Option<i32>,
+    /// The network namespace that containers share: it lives at least as long as they do, and is found again here
+    /// (through /proc/PID/fd) where the helper that made it was killed.
+    pub network: Option<Fd>,
 }
 
 /// `wpod-monitor FD`: gives the exit status.
@@ -93,6 +96,11 @@ fn prepare<'p>(plan: LaunchPlan<'p>, environment: Environment) -> Result<Keeper<
         .map(|directory| LogWriter::open(directory, max_bytes))
         .transpose()
         .map_err(|error| Failure::of(format_args!("the log cannot be opened: {error}")))?;
+    let network = plan
+        .optional("network-namespace")
+        .map(|path| files::open(path, libc::O_RDONLY, 0))
+        .transpose()
+        .map_err(|error| Failure::of(format_args!("the shared network cannot be opened: {error}")))?;
     Ok(Keeper {
         plan,
         state,
@@ -100,6 +108,7 @@ fn prepare<'p>(plan: LaunchPlan<'p>, environment: Environment) -> Result<Keeper<
         signals,
         environment,
         mounter: None,
+        network,
     })
 }
 

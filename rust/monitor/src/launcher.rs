@@ -132,6 +132,16 @@ pub fn read_pid(path: &CStr) -> Option<i32> {
     i32::try_from(pid).ok().filter(|pid| *pid > 1)
 }
 
+/// Enters the namespace that a file of /proc/PID/ns refers to.
+fn enter(path: &CStr, kind: i32) -> Result<(), Failure> {
+    files::open(path, libc::O_RDONLY, 0)
+        .and_then(|namespace| join(namespace.raw(), kind))
+        .map_err(|error| {
+            let name = path.to_str().unwrap_or("of another process");
+            Failure::of(format_args!("the namespace {name} cannot be entered: {error}"))
+        })
+}
+
 fn complain(errors: i32, failure: &Failure) {
     let _ = files::write_all(errors, b"wpod-monitor: ");
     let _ = files::write_all(errors, failure.cause.bytes());
@@ -212,6 +222,9 @@ impl Child<'_, '_> {
         let _ = die_with_parent();
         self.join_cgroups()?;
         self.enter_user_namespace()?;
+        if let Some(path) = plan.optional("network-namespace") {
+            enter(path, libc::CLONE_NEWNET)?;
+        }
         let in_user_namespace = has_user_namespace(plan);
         leave_mount_namespace()?;
         if plan.flag("hide-unified-cgroup") {
@@ -255,6 +268,10 @@ impl Child<'_, '_> {
     fn enter_user_namespace(&self) -> Result<(), Failure> {
         let plan = &self.order.plan;
         let failed = |error: Errno| Failure::of(format_args!("a user namespace cannot be made: {error}"));
+        if let Some(path) = plan.optional("user-namespace") {
+            enter(path, libc::CLONE_NEWUSER)?;
+            return kernel_calls::process::become_root().map_err(failed);
+        }
         if !has_user_namespace(plan) {
             return Ok(());
         }

@@ -58,7 +58,7 @@ pub fn base_name(path: &CStr) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Whether the container lives in a user namespace that the launcher makes.
+/// Whether the container lives in a user namespace, one that the launcher makes or one that is there.
 pub fn has_user_namespace(plan: &LaunchPlan<'_>) -> bool {
-    plan.optional("uid-map").is_some()
+    plan.optional("uid-map").is_some() || plan.optional("user-namespace").is_some()
 }

@@ -8,7 +8,7 @@ from wpod.cli.table import Completes, Kind, Option, flag, section
 STOP_SECONDS = Option(("time", "t"), Kind.VALUE, "Seconds of grace before SIGKILL (default: the container's own)",
                       values.stop_seconds, "SECONDS")  # fmt: skip
 PULL_POLICIES = ("always", "missing", "never", "newer")
-NETWORK_MODES = ("none", "host")
+NETWORK_MODES = ("none", "host", "bridge", "container:", "ns:")
 
 
 def latest(text: str = "The container created last") -> Option:
@@ -133,12 +133,26 @@ def _stop_options() -> tuple[Option, ...]:
 
 
 def _network_options() -> tuple[Option, ...]:
-    from wpod.cli import container_values
+    from wpod.cli import network_values
 
     return (
-        Option(("network", "net"), Kind.LIST, "none (no network at all) or host (the machine's own)",
-               container_values.network, "MODE", "none", "none (the default) and host", Completes.WORDS,
-               NETWORK_MODES),
+        Option(("network", "net"), Kind.LIST, "none, host, bridge, container:CTR, ns:PATH, or networks by name",
+               network_values.network, "MODE", "none", "none is the default", Completes.WORDS, NETWORK_MODES),
+        Option(("publish", "p"), Kind.LIST, "Lead a port of the host into the container, e.g. 8080:80",
+               network_values.published, "[[ADDRESS:]HOST_PORT:]PORT[/PROTOCOL]"),
+        flag("publish-all P", "Lead a free port of the host to each port that is exposed"),
+        Option(("expose",), Kind.COMMAS, "Ports that the container serves", network_values.exposed, "PORT[/PROTOCOL]"),
+        Option(("ip",), Kind.VALUE, "IPv4 address on the network", network_values.ipv4, "ADDRESS"),
+        Option(("ip6",), Kind.VALUE, "IPv6 address on the network", network_values.ipv6, "ADDRESS"),
+        Option(("mac-address",), Kind.VALUE, "Hardware address on the network", network_values.hardware_address,
+               "ADDRESS"),
+        Option(("network-alias",), Kind.COMMAS, "Further name on the networks", values.hostname, "NAME"),
+        Option(("dns",), Kind.COMMAS, "Server that is asked for names", network_values.address, "ADDRESS"),
+        Option(("dns-search",), Kind.COMMAS, "Domain in which names are looked up; . for none",
+               network_values.search_domain, "DOMAIN"),
+        Option(("dns-option",), Kind.COMMAS, "Option of resolv.conf(5)", network_values.resolver_option, "OPTION"),
+        Option(("add-host",), Kind.LIST, "Line of /etc/hosts; the address may be host-gateway",
+               network_values.host_entry, "NAME:ADDRESS"),
         flag("no-hosts", "Leave the image's /etc/hosts alone"),
     )  # fmt: skip
 

@@ -21,7 +21,6 @@ from wpod.runtime.backend import Exec, Launch
 from wpod.runtime.oci import machine, program
 
 DEFAULT_RUNTIME = "crun"
-_PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def runtime_program(wanted: str) -> str:
@@ -31,7 +30,7 @@ def runtime_program(wanted: str) -> str:
 
 def environment() -> dict[str, str]:
     """What the monitor and the runtime need."""
-    return {"PATH": _PROGRAM_PATH}
+    return {"PATH": programs.SEARCH_PATH}
 
 
 def global_options(launch: Launch, runtime: str) -> list[str]:

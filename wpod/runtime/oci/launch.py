@@ -75,6 +75,10 @@ class NativeBackend:
 
     def command(self, launch: Launch, leader: Command | None = None) -> Command:
         plan = launch.record.plan
+        for source, content in self._etc_contents(launch):  # addresses are known only now
+            _write(source, content)
+        if launch.joined.messages:
+            _write(_messages_file(launch), launch.joined.messages)
         _write(f"{launch.paths.bundle}/config.json", json.dumps(self.spec(launch), separators=(",", ":")))
         placement = cgroup.place(launch.record.container_id, plan.limits)
         pairs = common_pairs(launch)
@@ -98,6 +102,8 @@ class NativeBackend:
             last_capability=machine.last_capability(),
             cgroup_v2=cgroup.hierarchy() is cgroup.Hierarchy.V2,
             in_user_namespace=os.geteuid() != 0,
+            network_path=launch.joined.shared,
+            network_hook=_network_hook(launch),
         )
         return oci_spec.document(plan, facts)
 
@@ -122,15 +128,13 @@ class NativeBackend:
             cgroup.remove(launch.record.container_id)
 
     def _etc_contents(self, launch: Launch) -> list[tuple[str, str]]:
-        plan, own = launch.record.plan, launch.paths.etc
+        plan, own, names = launch.record.plan, launch.paths.etc, _names(launch)
         contents = [
             (f"{own}/hostname", f"{plan.hostname}\n"),
-            (f"{own}/resolv.conf", etc_files.resolv_conf(plan.network, machine.host_file("/etc/resolv.conf"))),
+            (f"{own}/resolv.conf", etc_files.resolv_conf(names, machine.host_file("/etc/resolv.conf"))),
         ]
         if not plan.no_hosts:
-            host = machine.host_file("/etc/hosts")
-            text = etc_files.hosts(plan.hostname, launch.record.name, plan.network, host)
-            contents.append((f"{own}/hosts", text))
+            contents.append((f"{own}/hosts", etc_files.hosts(names, machine.host_file("/etc/hosts"))))
         return contents
 
     def _runtime_pairs(self, launch: Launch) -> list[Pair]:
@@ -140,6 +144,12 @@ class NativeBackend:
         pairs += [("runtime-argument", argument) for argument in control.global_options(launch, runtime)]
         pairs.append(("hide-unified-cgroup", "1" if cgroup.hides_unified() else "0"))
         pairs.append(("pty", "1" if plan.terminal else "0"))
+        joined = launch.joined
+        if joined.network_namespace:
+            pairs.append(("network-namespace", joined.network_namespace))
+        if joined.user_namespace:
+            pairs.append(("user-namespace", joined.user_namespace))
+            return pairs
         ids = user_namespace.id_map()
         pairs += [("uid-map", str(item)) for item in ids.users]
         pairs += [("gid-map", str(item)) for item in ids.groups]
@@ -156,6 +166,28 @@ class NativeBackend:
         if plan.root.kind is RootKind.FUSE_OVERLAY:
             pairs.append(("root-mounter", programs.require("fuse-overlayfs")))
         return pairs
+
+
+def _names(launch: Launch) -> etc_files.Names:
+    plan, joined = launch.record.plan, launch.joined
+    return etc_files.Names(
+        hostname=plan.hostname,
+        name=launch.record.name,
+        mode=plan.network,
+        leases=joined.leases,
+        name_servers=joined.name_servers,
+        forwarded=bool(joined.user_namespace),
+        asked=plan.networking.names,
+    )
+
+
+def _messages_file(launch: Launch) -> str:
+    return f"{launch.paths.bundle}/links"
+
+
+def _network_hook(launch: Launch) -> tuple[str, ...]:
+    """What makes the links, called by the runtime between `create` and `start` (rust/network/src/apply.rs)."""
+    return (paths.part("wpod-network"), "apply", _messages_file(launch)) if launch.joined.messages else ()
 
 
 _ETC_TARGETS = {"hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf", "hosts": "/etc/hosts"}

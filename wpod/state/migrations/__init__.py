@@ -48,4 +48,24 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (volume, container_id)
     ) STRICT;
     """,
+    """
+    CREATE TABLE network (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        network_id TEXT NOT NULL UNIQUE,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE lease (
+        network TEXT NOT NULL REFERENCES network (name),
+        container_id TEXT NOT NULL REFERENCES container (container_id) ON DELETE CASCADE,
+        interface TEXT NOT NULL,
+        address4 TEXT,
+        address6 TEXT,
+        mac TEXT NOT NULL,
+        aliases TEXT NOT NULL,
+        PRIMARY KEY (container_id, network),
+        UNIQUE (network, address4),
+        UNIQUE (network, address6)
+    ) STRICT;
+    """,
 )

@@ -1,0 +1,29 @@
+//! `wpod-network`: what containers with networks need beside their own process.
+//!
+//! * `apply FILE` sends the link messages of a container or of a bridge, and ends.
+
+mod apply;
+mod link_messages;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: wpod-network apply FILE [PID]";
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let done = match words.iter().map(|word| word.to_str()).collect::<Vec<_>>().as_slice() {
+        [Some("apply"), Some(file), rest @ ..] if rest.len() < 2 => {
+            apply::run(file, rest.first().copied().flatten())
+        }
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("wpod-network: {message}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -1,0 +1,133 @@
+"""nftables rules of networks: one table in the namespace where the bridges are.
+
+Theory of operation. The rules never change; what networks there are is in sets, what is published in maps (root only:
+a user's published ports are sockets of the holder). So a network that comes or goes is one element more or less.
+Containers of different networks don't reach each other, internal networks reach nothing, everything else leaves with
+the address of the machine. A connection that the holder makes in a client's name carries a mark; the answers, which
+are for an address that isn't here, are brought back to it by that mark (ip-rule(8), the table 77).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wpod.errors import WpodError
+from wpod.model.network import Network, PublishedPort
+from wpod.net.links import RELAY_MARK
+from wpod.net.namespace import NetworkNamespace
+
+TABLE = "inet wpod"
+_RULES = f"""
+table {TABLE} {{
+    set bridges {{ type ifname; }}
+    set internal {{ type ifname; }}
+    set subnets4 {{ type ipv4_addr; flags interval; }}
+    set subnets6 {{ type ipv6_addr; flags interval; }}
+    map published4 {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
+    map published6 {{ type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }}
+    map published_any4 {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
+    map published_any6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
+    chain forward {{
+        type filter hook forward priority filter; policy accept;
+        ct state established,related accept
+        iifname @internal drop
+        oifname @internal drop
+        ct status dnat accept
+        iifname @bridges oifname @bridges drop
+    }}
+    chain leave {{
+        type nat hook postrouting priority srcnat; policy accept;
+        ip saddr @subnets4 oifname != @bridges masquerade
+        ip6 saddr @subnets6 oifname != @bridges masquerade
+        ip saddr 127.0.0.0/8 oifname @bridges masquerade
+        ip saddr @subnets4 ct status dnat masquerade
+        ip6 saddr @subnets6 ct status dnat masquerade
+    }}
+    chain publish {{
+        type nat hook prerouting priority dstnat; policy accept;
+        fib daddr type local jump published
+    }}
+    chain publish_own {{
+        type nat hook output priority -100; policy accept;
+        fib daddr type local jump published
+    }}
+    chain published {{
+        dnat ip to ip daddr . meta l4proto . th dport map @published4
+        dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6
+        dnat ip to meta l4proto . th dport map @published_any4
+        dnat ip6 to meta l4proto . th dport map @published_any6
+    }}
+    chain relay_out {{
+        type route hook output priority mangle; policy accept;
+        meta mark {RELAY_MARK:#x} ct mark set meta mark
+    }}
+    chain relay_back {{
+        type filter hook prerouting priority mangle; policy accept;
+        ct direction reply ct mark {RELAY_MARK:#x} meta mark set ct mark
+    }}
+}}
+"""
+
+
+def ensure(namespace: NetworkNamespace) -> None:
+    """Load the rules where they aren't loaded yet. Raises MissingProgram, WpodError."""
+    if namespace.run(["nft", "list", "table", *TABLE.split()]).status != 0:
+        _load(namespace, f"add table {TABLE}\nflush table {TABLE}\n{_RULES}")
+
+
+def add_network(namespace: NetworkNamespace, network: Network) -> None:
+    """Let the rules know a network; one that they know already is left as it is."""
+    _load(namespace, "\n".join(_elements(network, "add")))
+
+
+def remove_network(namespace: NetworkNamespace, network: Network) -> None:
+    """Let the rules forget a network. What they don't know is done already."""
+    for statement in _elements(network, "delete"):
+        namespace.run(["nft", "-f", "-"], statement.encode())
+
+
+def publish(namespace: NetworkNamespace, ports: Iterable[tuple[PublishedPort, str]]) -> None:
+    """Lead each port of the host to the address beside it."""
+    statements = [statement for port, target in ports for statement in _publications(port, target, "add")]
+    if statements:
+        _load(namespace, "\n".join(statements))
+
+
+def withdraw(namespace: NetworkNamespace, ports: Iterable[tuple[PublishedPort, str]]) -> None:
+    """Take back what `publish` did; what isn't there is done already."""
+    for port, target in ports:
+        for statement in _publications(port, target, "delete"):
+            namespace.run(["nft", "-f", "-"], statement.encode())
+
+
+def _publications(port: PublishedPort, target: str, verb: str) -> list[str]:
+    version = "6" if ":" in target else "4"
+    if port.host_address and (":" in port.host_address) != (version == "6"):
+        return []
+    key = f"{port.protocol.value} . {port.host_port}"
+    name = f"published_any{version}"
+    if port.host_address:
+        key, name = f"{port.host_address} . {key}", f"published{version}"
+    value = f" : {target} . {port.container_port}" if verb == "add" else ""
+    return [f"{verb} element {TABLE} {name} {{ {key}{value} }}"]
+
+
+def _elements(network: Network, verb: str) -> list[str]:
+    name = f'"{network.interface}"'
+    found = [f"{verb} element {TABLE} bridges {{ {name} }}"]
+    if network.internal:
+        found.append(f"{verb} element {TABLE} internal {{ {name} }}")
+    found += [
+        f"{verb} element {TABLE} subnets{6 if ':' in one.subnet else 4} {{ {one.subnet} }}" for one in network.subnets
+    ]
+    return found
+
+
+def _load(namespace: NetworkNamespace, text: str) -> None:
+    done = namespace.run(["nft", "-f", "-"], text.encode())
+    if done.status != 0:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()
+        raise WpodError(
+            f"the firewall rules of networks can't be loaded: {reason[0] if reason else done.complaint}",
+            hint="the kernel needs nf_tables with nat, fib and conntrack",
+        )

@@ -1,0 +1,203 @@
+"""The holder: the one helper of all containers of a user that have networks (rust/network, docs/formats.md).
+
+Theory of operation. The user and network namespace that a user's networks are in live as long as the holder, and as
+any native container that is on one of them. The holder relays published ports and ends by itself, with pasta and the
+name server, when the last container that it was told of has ended. It can't end while a command holds a connection to
+it. Where it was killed, the namespaces are found again through a container's monitor, which holds the network open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Sequence
+
+from wpod import paths, programs
+from wpod.errors import WpodError
+from wpod.formats import launch_plan
+from wpod.frozen import frozen
+from wpod.kernel import user_namespace
+from wpod.net.namespace import NetworkNamespace
+
+_ANSWER_BYTES = 65536
+_READY_BYTES = 4096
+_BACKLOG = 64
+_PATIENCE_SECONDS = 10.0
+
+
+@frozen
+class Remains:
+    """Where the namespaces of a killed holder are found: paths of /proc, of a container that is still there."""
+
+    user_path: str
+    network_path: str
+
+
+class Connection:
+    """A connection to a running holder; as long as it is open, the holder stays. `fresh`: it was started just now."""
+
+    def __init__(self, link: socket.socket, namespace: NetworkNamespace, *, fresh: bool) -> None:
+        self._link = link
+        self.namespace = namespace
+        self.fresh = fresh
+
+    def use(self, container_id: str, keeper: int) -> None:
+        """Name the process (a pidfd) whose end is the end of this container. Raises WpodError."""
+        self._ask(["use", container_id], [keeper])
+
+    def publish(self, container_id: str, words: Sequence[str], listener: int) -> None:
+        """Have a socket of the host relayed: `words` are protocol, target and source (docs/formats.md)."""
+        self._ask(["publish", container_id, *words], [listener])
+
+    def forget(self, container_id: str) -> None:
+        """Close a container's sockets; one that isn't known is done already."""
+        self._ask(["forget", container_id], [])
+
+    def helper(self, name: str, process: int) -> None:
+        """Name a process (a pidfd) that shall end with the holder."""
+        self._ask(["helper", name], [process])
+
+    def containers(self) -> set[str]:
+        """The IDs of those that it was told of and that haven't ended."""
+        return set(self._ask(["list"], [])[1:])
+
+    def process(self) -> int:
+        """The holder's own number, which is told: the kernel's credentials name whoever has called listen(2)."""
+        return int(self._ask(["list"], [])[0])
+
+    def close(self) -> None:
+        """From here on it may end."""
+        self._link.close()
+
+    def _ask(self, words: Sequence[str], descriptors: Sequence[int]) -> list[str]:
+        try:
+            socket.send_fds(self._link, ["\0".join(words).encode()], list(descriptors))
+            answer = self._link.recv(_ANSWER_BYTES).decode(errors="replace").split("\0")
+        except OSError as error:
+            raise WpodError(f"the network helper doesn't answer: {error.strerror or error}") from error
+        if answer[0] != "ok":
+            raise WpodError(f"the network helper refuses: {' '.join(answer).removeprefix('error ') or 'it has ended'}")
+        return answer[1:]
+
+
+def directory(run: str) -> str:
+    """Where the helpers of a store have their files, below its runtime directory; made where missing."""
+    path = f"{run}/network"
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    return path
+
+
+def connect(run: str) -> Connection | None:
+    """The holder that runs, None where none does. Raises WpodError where it doesn't answer."""
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    link.settimeout(_PATIENCE_SECONDS)
+    try:
+        link.connect(_control_path(run))
+        connection = Connection(link, NetworkNamespace(), fresh=False)
+        connection = Connection(link, NetworkNamespace(connection.process()), fresh=False)
+    except (FileNotFoundError, ConnectionRefusedError):
+        link.close()
+        return None
+    except OSError as error:
+        link.close()
+        raise WpodError(f"the network helper doesn't answer: {error.strerror or error}") from error
+    except WpodError:  # it ended at this moment
+        link.close()
+        return None
+    return connection
+
+
+def start(run: str, remains: Remains | None) -> Connection:
+    """Start the holder, or take the one that another command has started meanwhile. Raises WpodError, MissingProgram.
+
+    In namespaces of its own, or in those that `remains` of a killed one.
+    """
+    programs.require("pasta")
+    programs.require("nsenter")
+    with _starting(run):
+        running = connect(run)
+        if running is not None:
+            return running
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_control_path(run))
+        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)) as control:
+            control.bind(_control_path(run))
+            control.listen(_BACKLOG)
+            pid = _launch(control.fileno(), remains)
+        started = connect(run)
+        if started is None:
+            raise WpodError("the network helper ended as soon as it was started")
+        try:
+            _start_pasta(run, started, pid)
+        except BaseException:
+            started.close()
+            raise
+    return Connection(started._link, NetworkNamespace(pid), fresh=True)
+
+
+def _control_path(run: str) -> str:
+    return f"{directory(run)}/control"
+
+
+@contextlib.contextmanager
+def _starting(run: str) -> Iterator[None]:
+    """One at a time starts it."""
+    lock = os.open(f"{directory(run)}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _launch(control: int, remains: Remains | None) -> int:
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        pairs = [("control-fd", str(control)), ("ready-fd", str(writer))]
+        if remains is not None:
+            pairs += [("user-namespace", remains.user_path), ("network-namespace", remains.network_path)]
+        else:
+            ids = user_namespace.id_map()
+            pairs += [("uid-map", str(item)) for item in ids.users]
+            pairs += [("gid-map", str(item)) for item in ids.groups]
+        plan = launch_plan.to_descriptor(tuple(pairs))
+        try:
+            child = programs.start_detached(
+                [paths.part("wpod-network"), "hold", str(plan)],
+                environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+                keep_descriptors=(control, writer, plan),
+            )
+        finally:
+            os.close(plan)
+            os.close(writer)
+        told = os.read(reader, _READY_BYTES).decode(errors="replace")
+        os.waitpid(child, 0)
+    finally:
+        os.close(reader)
+    if not told.startswith("R"):
+        reason = told.partition("\n")[2].strip() or "it ended before it was ready"
+        raise WpodError(f"the network helper can't be started: {reason}")
+    return int(told[1:])
+
+
+def _start_pasta(run: str, holder: Connection, pid: int) -> None:
+    """One pasta connects the shared namespace with the world: no port of it, nothing of the host's loopback."""
+    pid_file = f"{directory(run)}/pasta.pid"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(pid_file)
+    done = programs.run(
+        ["pasta", "--quiet", "--config-net", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none",
+         "--userns", f"/proc/{pid}/ns/user", "--netns", f"/proc/{pid}/ns/net", "--pid", pid_file],
+        environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+    )  # fmt: skip
+    if done.status != 0:
+        hint = "is /dev/net/tun there and open to this user?" if "tun" in done.stderr.decode(errors="replace") else None
+        raise WpodError(f"pasta can't be started: {done.complaint}", hint=hint)
+    with open(pid_file, encoding="ascii") as file:
+        process = os.pidfd_open(int(file.read()))
+    try:
+        holder.helper("pasta", process)
+    finally:
+        os.close(process)

@@ -1,0 +1,226 @@
+"""Netlink messages (rtnetlink(7)) that make bridges, and the links, addresses and routes of containers.
+
+Theory of operation. pyroute2 knows the messages, but importing it takes longer than all the rest of `wpod run -d`. So
+the messages of a network are made once, for a container that doesn't exist, with values that no real one has; they
+are kept in a file, and each container's are made of them by replacing those values by its own. Both have the same
+length, so no length inside a message changes. `wpod-network apply` sends them (docs/formats.md, "Link messages").
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections.abc import Sequence
+
+from wpod.errors import WpodError
+from wpod.frozen import frozen
+from wpod.model.network import Driver, Lease, Network
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1
+_HEADER = f"wpod-links {VERSION}"
+# Bridges have an index of their own choice, so that nobody has to ask for it: far above what the kernel counts up.
+_BRIDGE_INDEX = 1 << 30
+_FIRST_INDEX = 2  # of a container's interfaces; 1 is lo
+_LINK_FLAG_UP = 1
+_NO_DETECTION = 2  # IFA_F_NODAD: a fresh address of a private network needn't be asked for, which takes a second
+_CREATE = 0x605  # NLM_F_REQUEST, ACK, CREATE, EXCL
+_CHANGE = 0x005  # NLM_F_REQUEST, ACK
+_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _NEW_ROUTE, _NEW_RULE = 16, 17, 20, 24, 32
+_LOCAL_ROUTE = 2  # RTN_LOCAL
+RELAY_MARK = 0x77706F64
+_RELAY_TABLE = 77
+
+# What stands for a container's own values in the messages of a network. None occurs in a real message: an address of
+# class E, a unique local prefix that is not random, a name of all 15 characters.
+_NAME = b"wpod-veth-name0"
+_MAC = bytes.fromhex("0277706f6431")
+_ADDRESS4 = bytes([241, 226, 211, 196])
+_ADDRESS6 = bytes.fromhex("fd9b8c7d6e5f40312213ac0bcd1ade2b")
+_PID = 0x7FF1E2D3
+
+
+@frozen
+class Message:
+    """One message: sent `here` (where links of the network are) or in the container's namespace.
+
+    `name` is what it makes, for errors; `tolerated` the error number that is as good as success (0 for none);
+    `pid_offset` where the number of the container's process belongs, -1 for nowhere.
+    """
+
+    here: bool
+    name: str
+    content: bytes
+    tolerated: int = 0
+    pid_offset: int = -1
+
+
+def bridge_index(network: Network) -> int:
+    """The interface index that this network's bridge has."""
+    return _BRIDGE_INDEX + network.number
+
+
+def to_text(messages: Sequence[Message]) -> str:
+    """As `wpod-network apply` reads them."""
+    lines = [_HEADER]
+    for one in messages:
+        where = "here" if one.here else "there"
+        lines.append(f"{where} {one.name} {one.tolerated} {one.pid_offset} {one.content.hex()}")
+    return "\n".join(lines) + "\n"
+
+
+def from_text(text: str) -> list[Message]:
+    """Raises ValueError for anything that `to_text` didn't write."""
+    header, *lines = text.splitlines()
+    if header != _HEADER:
+        raise ValueError("not link messages of this version")
+    messages = []
+    for line in lines:
+        where, name, tolerated, pid_offset, content = line.split(" ")
+        messages.append(Message(where == "here", name, bytes.fromhex(content), int(tolerated), int(pid_offset)))
+    return messages
+
+
+def bridge(network: Network) -> list[Message]:
+    """Makes a network's bridge with the gateways' addresses; what is there already is left alone."""
+    index = bridge_index(network)
+    options = dict(network.options)
+    mtu = [("IFLA_MTU", int(options["mtu"]))] if "mtu" in options else []
+    info = {"attrs": [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", {"attrs": [("IFLA_BR_FORWARD_DELAY", 0)]})]}
+    attributes = [("IFLA_IFNAME", network.interface), *mtu, ("IFLA_LINKINFO", info)]
+    messages = [Message(True, "bridge", _link(index, attributes, _CREATE), errno.EEXIST)]
+    for subnet in network.subnets:
+        if subnet.gateway:
+            length = ipaddress.ip_network(subnet.subnet).prefixlen
+            content = _address(index, f"{subnet.gateway}/{length}")
+            messages.append(Message(True, "gateway", content, errno.EEXIST))
+    messages.append(Message(True, "bridge-up", _link(index, [], _CHANGE, up=True)))
+    return messages
+
+
+def remove_link(name: str) -> Message:
+    """Takes a link away; one that isn't there is done already."""
+    attributes = [("IFLA_IFNAME", name)]
+    return Message(True, "link", _encoded("link", {"index": 0}, attributes, _DELETE_LINK, _CHANGE), errno.ENODEV)
+
+
+def relay_routes() -> list[Message]:
+    """Brings what carries the mark of relayed connections to this machine itself, whoever it is for (ip-rule(8))."""
+    messages = []
+    for family in (2, 10):
+        rule = {"family": family, "table": _RELAY_TABLE, "action": 1}
+        attributes = [("FRA_FWMARK", RELAY_MARK), ("FRA_TABLE", _RELAY_TABLE), ("FRA_PRIORITY", _RELAY_TABLE)]
+        messages.append(Message(True, "rule", _encoded("rule", rule, attributes, _NEW_RULE, _CREATE), errno.EEXIST))
+        route = {"family": family, "table": _RELAY_TABLE, "proto": 4, "scope": 254, "type": _LOCAL_ROUTE}
+        content = _encoded("route", route, [("RTA_OIF", 1)], _NEW_ROUTE, _CREATE)
+        messages.append(Message(True, "relay-route", content, errno.EEXIST))
+    return messages
+
+
+def template(network: Network, interface: str, position: int) -> list[Message]:
+    """The messages of a container that doesn't exist, `position` counting its networks from 0; see `filled`."""
+    index = _FIRST_INDEX + position
+    messages = [] if position else [Message(False, "loopback", _link(1, [], _CHANGE, up=True))]
+    messages.append(_interface(network, interface, index))
+    messages.append(Message(False, "interface-up", _link(index, [], _CHANGE, up=True)))
+    for subnet in network.subnets:
+        block = ipaddress.ip_network(subnet.subnet)
+        own = ipaddress.ip_address(_ADDRESS4 if block.version == 4 else _ADDRESS6)
+        messages.append(Message(False, "address", _address(index, f"{own}/{block.prefixlen}")))
+    if not network.internal:
+        messages += [
+            Message(False, "route", _route(subnet.gateway, index, 100 + position), errno.EEXIST)
+            for subnet in network.subnets
+            if subnet.gateway
+        ]
+    return messages
+
+
+def _interface(network: Network, interface: str, index: int) -> Message:
+    """A veth whose other end is on the bridge, or a link of the parent that is made in the container's namespace."""
+    options = dict(network.options)
+    mtu = [("IFLA_MTU", int(options["mtu"]))] if "mtu" in options else []
+    own = [("IFLA_IFNAME", interface), ("IFLA_ADDRESS", _mac(_MAC)), ("IFLA_NET_NS_PID", _PID), *mtu]
+    if network.driver is not Driver.BRIDGE:
+        raise WpodError(f"the driver {network.driver.value} has no links of this kind")
+    peer = {"index": index, "attrs": own}
+    info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]})]}
+    attributes = [
+        ("IFLA_IFNAME", _NAME.decode()),
+        ("IFLA_MASTER", bridge_index(network)),
+        *mtu,
+        ("IFLA_LINKINFO", info),
+    ]
+    content = _link(0, attributes, _CREATE, up=True)
+    mark = _PID.to_bytes(4, "little")
+    if content.count(mark) != 1 or content.count(_NAME) != 1 or content.count(_MAC) != 1:
+        raise WpodError("the link messages of a network can't be made: pyroute2 writes them in another way")
+    return Message(True, "veth", content, 0, content.index(mark))
+
+
+def filled(messages: Sequence[Message], lease: Lease) -> list[Message]:
+    """The messages of one container, of those of its network."""
+    values = {_NAME: link_name(lease).encode(), _MAC: bytes.fromhex(lease.mac.replace(":", ""))}
+    for address in lease.addresses:
+        packed = ipaddress.ip_address(address.partition("/")[0]).packed
+        values[_ADDRESS4 if len(packed) == 4 else _ADDRESS6] = packed
+    made = []
+    for one in messages:
+        content = one.content
+        for mark, value in values.items():
+            content = content.replace(mark, value)
+        made.append(Message(one.here, one.name, content, one.tolerated, one.pid_offset))
+    return made
+
+
+def link_name(lease: Lease) -> str:
+    """The veth's name beside the bridge: 15 characters that tell container and interface apart."""
+    import zlib
+
+    return f"veth{lease.container_id[:7]}{zlib.crc32(lease.network.encode()) & 0xFFFF:04x}"
+
+
+def _mac(packed: bytes) -> str:
+    return ":".join(f"{byte:02x}" for byte in packed)
+
+
+def _link(index: int, attributes: list[tuple[str, Any]], flags: int, *, up: bool = False) -> bytes:
+    state = {"flags": _LINK_FLAG_UP, "change": _LINK_FLAG_UP} if up else {}
+    return _encoded("link", {"index": index, **state}, attributes, _NEW_LINK, flags)
+
+
+def _address(index: int, text: str) -> bytes:
+    address, _, length = text.partition("/")
+    four = ":" not in address
+    fields = {"family": 2 if four else 10, "prefixlen": int(length), "index": index, "flags": 0 if four else _NO_DETECTION}
+    attributes: list[tuple[str, Any]] = [("IFA_LOCAL", address)] if four else []
+    attributes.append(("IFA_ADDRESS", address))
+    return _encoded("address", fields, attributes, _NEW_ADDRESS, _CREATE)
+
+
+def _route(gateway: str, index: int, metric: int) -> bytes:
+    """The default route."""
+    fields = {"family": 10 if ":" in gateway else 2, "table": 254, "proto": 4, "type": 1}
+    attributes = [("RTA_GATEWAY", gateway), ("RTA_OIF", index), ("RTA_PRIORITY", metric)]
+    return _encoded("route", fields, attributes, _NEW_ROUTE, _CREATE)
+
+
+def _encoded(what: str, fields: dict[str, Any], attributes: list[tuple[str, Any]], type_: int, flags: int) -> bytes:
+    from pyroute2.netlink.rtnl.fibmsg import fibmsg
+    from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+    kinds: dict[str, Any] = {"link": ifinfmsg, "address": ifaddrmsg, "route": rtmsg, "rule": fibmsg}
+    message = kinds[what]()
+    for name, value in fields.items():
+        message[name] = value
+    message["attrs"] = attributes
+    message["header"]["type"] = type_
+    message["header"]["flags"] = flags
+    message["header"]["sequence_number"] = 1
+    message.encode()
+    return bytes(message.data)

@@ -1,0 +1,118 @@
+"""Names of containers on their networks: aardvark-dns, one process for all networks of a namespace.
+
+Its configuration is a directory with a file for each network: the addresses that it listens on, then a line for each
+container: `ID IPv4,… IPv6,… NAME,…` (aardvark-dns(8)). It reads them anew at SIGHUP and ends where none is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+from wpod import programs
+from wpod.errors import WpodError
+from wpod.frozen import frozen
+from wpod.kernel import pidfd
+from wpod.model.network import Lease, Network
+from wpod.net.namespace import NetworkNamespace
+
+_PROGRAM = "aardvark-dns"
+_STARTED_SECONDS = 5.0
+
+
+@frozen
+class Named:
+    """A container's place on a network, with all the names that lead to it there."""
+
+    lease: Lease
+    names: tuple[str, ...]
+
+
+class NameServer:
+    """The name server of one namespace; `directory` is its own."""
+
+    def __init__(self, directory: str, namespace: NetworkNamespace) -> None:
+        self._directory = directory
+        self._namespace = namespace
+
+    def update(self, networks: Mapping[str, Network], named: Sequence[Named]) -> int | None:
+        """Let it know who is where, starting it where it must run; a pidfd of one that was started just now.
+
+        `networks` are those with names, by name. Raises MissingProgram, WpodError.
+        """
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        wanted = {name: _document(networks[name], named) for name in networks}
+        wanted = {name: text for name, text in wanted.items() if "\n" in text.strip()}
+        changed = self._write(wanted)
+        if self._running() is not None:
+            if changed:
+                self._tell(signal.SIGHUP if wanted else signal.SIGTERM)
+            return None
+        return self._start() if wanted else None
+
+    def stop(self) -> None:
+        """End it, where it runs."""
+        self._tell(signal.SIGTERM)
+
+    def _write(self, wanted: Mapping[str, str]) -> bool:
+        changed = False
+        present = {name for name in os.listdir(self._directory) if not name.startswith(_PROGRAM.partition("-")[0])}
+        for name in present - wanted.keys():
+            os.unlink(f"{self._directory}/{name}")
+            changed = True
+        for name, text in wanted.items():
+            path = f"{self._directory}/{name}"
+            if _content(path) != text:
+                with open(f"{path}.new", "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.rename(f"{path}.new", path)
+                changed = True
+        return changed
+
+    def _running(self) -> int | None:
+        """Its process number: of one that is alive and was started for this directory."""
+        try:
+            pid = int(_content(f"{self._directory}/aardvark.pid"))
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read(65536).split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if os.fsencode(self._directory) in words else None
+
+    def _tell(self, number: int) -> None:
+        pid = self._running()
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _start(self) -> int:
+        program = programs.require(_PROGRAM)
+        command = self._namespace.entering([program, "--config", self._directory, "-p", "53", "run"])
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._directory}/aardvark.pid")
+        process = programs.start_orphan(command, environment={"PATH": programs.SEARCH_PATH})
+        if process is None or pidfd.wait_end(process, 0.05):
+            raise WpodError("aardvark-dns ended as soon as it was started", hint="wpod run --network NAME needs port 53 of its gateway")
+        return process
+
+
+def _document(network: Network, named: Sequence[Named]) -> str:
+    gateways = ",".join(subnet.gateway for subnet in network.subnets if subnet.gateway)
+    lines = [gateways]
+    for one in named:
+        if one.lease.network == network.name:
+            plain = [address.partition("/")[0] for address in one.lease.addresses]
+            four = ",".join(address for address in plain if ":" not in address)
+            six = ",".join(address for address in plain if ":" in address)
+            lines.append(f"{one.lease.container_id} {four} {six} {','.join(one.names)}")
+    return "\n".join(lines) + "\n"
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,394 @@
+"""Where a store's networks really are, and what is done there: the host's own namespace for root, the holder's for a user.
+
+As root, published ports are rules of the firewall; a user's are sockets that the holder relays. Everything else is the
+same: bridges, links, leases, names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from wpod.errors import CannotEnforce, WpodError
+from wpod.formats import state_file
+from wpod.formats.state_file import Kind
+from wpod.frozen import replace
+from wpod.kernel import pidfd
+from wpod.model import ids
+from wpod.model.container import Container, ContainerRecord
+from wpod.model.network import DEFAULT_NETWORK, Attachment, Lease, Network, PublishedPort
+from wpod.net import firewall, holder, links
+from wpod.net.namespace import NetworkNamespace
+from wpod.net.names import Named, NameServer
+from wpod.operations import network_records
+from wpod.plan import addresses
+from wpod.runtime.backend import NOT_JOINED, Joined
+from wpod.state.networks import Lookup
+from wpod.storage.store import Store
+
+
+class Site:
+    """Opened for one command. Nothing is started or made before it is needed; `close` lets go of the holder."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rootless = os.geteuid() != 0
+        self._holder: holder.Connection | None = None
+
+    def close(self) -> None:
+        """The holder may end from here on, if nobody else needs it."""
+        if self._holder is not None:
+            self._holder.close()
+            self._holder = None
+
+    def join(self, record: ContainerRecord, sockets: Sequence[socket.socket]) -> Joined:
+        """Give a container its places, and make ready what it needs for its links. Raises WpodError subclasses."""
+        networking = record.plan.networking
+        networks = [self._network(one.network) for one in networking.attachments]
+        if record.plan.kind is Kind.WASM:
+            raise CannotEnforce("a wasm container can't join a network yet", hint="publish a port with -p")
+        leases = self._store.networks.lease(
+            record.container_id, lambda lookup: _leases(record, networking.attachments, lookup), anew=True
+        )
+        namespace = self._enter(remains=None)
+        for network in networks:
+            self._make(namespace, network)
+        self._publish(record, leases, networks, sockets)
+        self._update_names(namespace)
+        messages = self._messages(leases, {one.name: one for one in networks})
+        return replace(
+            NOT_JOINED,
+            user_namespace=namespace.user_path,
+            network_namespace=namespace.network_path,
+            messages=links.to_text(messages),
+            leases=tuple(leases),
+            name_servers=tuple(_name_servers(networks)),
+        )
+
+    def belongs_to_keeper(self, record: ContainerRecord) -> None:
+        """From here on the end of the keeper is the end of the container; without one, the end of its main process."""
+        if self._holder is None:
+            return
+        state, _ = state_file.read(self._store.paths.container(record.container_id).state)
+        process = pidfd.open_verified(state.keeper_pid, state.keeper_start_ticks)
+        if process is None:
+            process = pidfd.open_verified(state.pid, state.start_ticks)
+        if process is not None:
+            try:
+                self._holder.use(record.container_id, process)
+            finally:
+                os.close(process)
+
+    def leave(self, record: ContainerRecord) -> None:
+        """Take back what `join` did. Goes on past failures."""
+        leases = self._store.networks.leases(record.container_id)
+        with contextlib.suppress(WpodError):
+            self.forget({record.container_id}, leases)
+
+    def forget(self, container_ids: Collection[str], leases: Sequence[Lease]) -> None:
+        """Give back the places, ports and names of containers that have ended. Raises WpodError."""
+        if self._rootless:
+            self._holder = self._holder or holder.connect(self._store.paths.run)
+            for container_id in container_ids if self._holder else ():
+                self._holder.forget(container_id)
+        else:
+            for container_id in container_ids:
+                firewall.withdraw(NetworkNamespace(), self._publications(container_id, leases))
+        self._store.networks.release(container_ids)
+        if self._holder is not None or not self._rootless:
+            self._update_names(self._holder.namespace if self._holder else NetworkNamespace())
+
+    def restore(self, container_ids: Collection[str], *, anew: bool = False) -> None:
+        """What running containers need, where it was killed or lost; `anew`: make all of it again. Raises WpodError."""
+        if self._rootless:
+            self._holder = self._holder or holder.connect(self._store.paths.run)
+        if self._rootless and self._holder is not None and not anew:
+            missing = set(container_ids) - self._holder.containers()
+            if not missing:
+                return
+        elif not self._rootless and not anew:
+            return
+        else:
+            missing = set(container_ids)
+        running = [self._store.containers.find(one) for one in sorted(missing)]
+        namespace = self._enter(self._remains(running))
+        for name in sorted({one.network for one in self._store.networks.leases()}):
+            self._make(namespace, self._network(name), anew=True)
+        for record in running:
+            self._register(record)
+        self._update_names(namespace)
+
+    def connect(self, container: Container, attachment: Attachment) -> None:
+        """One more network for a running container. Raises NameTaken, WpodError."""
+        record, state = container.record, container.observed.state
+        assert state is not None, "a running container has a state file"
+        network = self._network(attachment.network)
+        present = self._store.networks.leases(record.container_id)
+        with self._undone_lease(record, network):
+            leases = self._store.networks.lease(
+                record.container_id,
+                lambda lookup: _leases(record, (attachment,), lookup, position=len(present)),
+                anew=False,
+            )
+            namespace = self._enter(self._remains([record]))
+            self._make(namespace, network)
+            messages = self._messages(leases, {network.name: network}, position=len(present))
+            self._apply(namespace, messages, state.pid)
+            self._update_names(namespace)
+
+    def disconnect(self, container: Container, network: str) -> None:
+        """Take a running container off a network. Raises NotThere, WpodError."""
+        record = container.record
+        leases = [one for one in self._store.networks.leases(record.container_id) if one.network == network]
+        namespace = self._enter(self._remains([record]))
+        for lease in leases:
+            self._apply(namespace, [links.remove_link(links.link_name(lease))])
+        self._store.networks.release([record.container_id], network)
+        self._update_names(namespace)
+
+    def remove_network(self, network: Network) -> None:
+        """Take a network's bridge and rules away, where they are; nobody is on it."""
+        if self._rootless:
+            self._holder = self._holder or holder.connect(self._store.paths.run)
+            if self._holder is None:
+                return
+        namespace = self._holder.namespace if self._holder else NetworkNamespace()
+        if not self._rootless and not os.path.exists(f"/sys/class/net/{network.interface}"):
+            return
+        self._apply(namespace, [links.remove_link(network.interface)])
+        firewall.remove_network(namespace, network)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._mark(network))
+
+    @contextlib.contextmanager
+    def _undone_lease(self, record: ContainerRecord, network: Network) -> Iterator[None]:
+        before = {one.network for one in self._store.networks.leases(record.container_id)}
+        try:
+            yield
+        except BaseException:
+            if network.name not in before:
+                self._store.networks.release([record.container_id], network.name)
+            raise
+
+    def _network(self, name: str) -> Network:
+        return network_records.ensure_default(self._store) if name == DEFAULT_NETWORK else self._store.networks.find(name)
+
+    def _enter(self, remains: holder.Remains | None) -> NetworkNamespace:
+        """The namespace of the networks, with a holder in it where there must be one."""
+        if not self._rootless:
+            firewall.ensure(NetworkNamespace())
+            _let_forward()
+            return NetworkNamespace()
+        run = self._store.paths.run
+        self._holder = self._holder or holder.connect(run) or holder.start(run, remains)
+        if self._holder.fresh:
+            firewall.ensure(self._holder.namespace)
+            self._apply(self._holder.namespace, links.relay_routes())
+        return self._holder.namespace
+
+    def _make(self, namespace: NetworkNamespace, network: Network, *, anew: bool = False) -> None:
+        """The bridge and the rules of a network, where they aren't known to be there."""
+        mark, there = self._mark(network), self._there(network)
+        if there and not anew:
+            return
+        self._apply(namespace, links.bridge(network))
+        firewall.ensure(namespace)
+        firewall.add_network(namespace, network)
+        with open(mark, "w", encoding="ascii") as file:
+            file.write(self._generation())
+
+    def _there(self, network: Network) -> bool:
+        if not self._rootless and not os.path.exists(f"/sys/class/net/{network.interface}"):
+            return False
+        try:
+            with open(self._mark(network), encoding="ascii") as file:
+                return file.read() == self._generation()
+        except FileNotFoundError:
+            return False
+
+    def _mark(self, network: Network) -> str:
+        return f"{holder.directory(self._store.paths.run)}/made-{network.number}"
+
+    def _generation(self) -> str:
+        """What tells the namespace's life from its next."""
+        if self._holder is None:
+            return "host"
+        pid = self._holder.namespace.pid
+        return f"{pid} {pidfd.start_ticks(pid)}"
+
+    def _apply(self, namespace: NetworkNamespace, messages: Sequence[links.Message], pid: int = 0) -> None:
+        path = f"{holder.directory(self._store.paths.run)}/messages-{os.getpid()}"
+        try:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(links.to_text(messages))
+            namespace.apply(path, pid)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _messages(self, leases: Sequence[Lease], networks: dict[str, Network], position: int = 0) -> list[links.Message]:
+        found: list[links.Message] = []
+        for index, lease in enumerate(leases, position):
+            found += links.filled(self._template(networks[lease.network], lease.interface, index), lease)
+        return found
+
+    def _template(self, network: Network, interface: str, position: int) -> list[links.Message]:
+        """Made once for a network, and kept: what makes them takes longer to load than all else of a start."""
+        path = f"{holder.directory(self._store.paths.run)}/links-{network.number}-{interface}-{position}"
+        key = f"{network.network_id} {','.join(one.subnet + one.gateway for one in network.subnets)}\n"
+        try:
+            with open(path, encoding="ascii") as file:
+                head, _, text = file.read().partition("\n")
+            if f"{head}\n" == key:
+                return links.from_text(text)
+        except (FileNotFoundError, ValueError):
+            pass
+        made = links.template(network, interface, position)
+        with open(f"{path}.{os.getpid()}", "w", encoding="ascii") as file:
+            file.write(key + links.to_text(made))
+        os.rename(f"{path}.{os.getpid()}", path)
+        return made
+
+    def _publish(
+        self, record: ContainerRecord, leases: Sequence[Lease], networks: Sequence[Network],
+        sockets: Sequence[socket.socket],
+    ) -> None:  # fmt: skip
+        ports = record.plan.networking.ports
+        if not self._rootless:
+            firewall.publish(NetworkNamespace(), self._publications_of(ports, leases))
+            return
+        assert self._holder is not None, "a user's networks have a holder"
+        own = os.pidfd_open(os.getpid())
+        try:
+            self._holder.use(record.container_id, own)
+        finally:
+            os.close(own)
+        source = "plain" if networks[0].internal else "client"
+        for port, listener in zip(ports, sockets, strict=True):
+            target = _target(port, leases)
+            self._holder.publish(record.container_id, (port.protocol.value, target, source), listener.fileno())
+
+    def _register(self, record: ContainerRecord) -> None:
+        """Tell a new holder of a container that runs. A port that somebody took meanwhile stays closed."""
+        from wpod.net import ports
+
+        leases = self._store.networks.leases(record.container_id)
+        networks = [self._network(one.network) for one in leases]
+        if not leases:
+            return
+        sockets: list[socket.socket] = []
+        try:
+            with contextlib.suppress(WpodError):
+                sockets = ports.open_sockets(record.plan.networking.ports) if self._rootless else []
+            if sockets or not self._rootless:
+                self._publish(record, leases, networks, sockets)
+            self.belongs_to_keeper(record)
+        finally:
+            for one in sockets:
+                one.close()
+
+    def _publications(self, container_id: str, leases: Sequence[Lease]) -> list[tuple[PublishedPort, str]]:
+        with contextlib.suppress(WpodError):
+            ports = self._store.containers.find(container_id).plan.networking.ports
+            return self._publications_of(ports, [one for one in leases if one.container_id == container_id])
+        return []
+
+    def _publications_of(
+        self, ports: Iterable[PublishedPort], leases: Sequence[Lease]
+    ) -> list[tuple[PublishedPort, str]]:
+        """Each port with each address that it leads to: one of each version of IP."""
+        if not leases:
+            return []
+        return [(port, address.partition("/")[0]) for port in ports for address in leases[0].addresses]
+
+    def _update_names(self, namespace: NetworkNamespace) -> None:
+        directory = holder.directory(self._store.paths.run)
+        lock = os.open(f"{directory}/names.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            leases = self._store.networks.leases()
+            with_names = {one.name: one for one in self._store.networks.all() if one.dns}
+            named = [Named(one, one.aliases) for one in leases if one.network in with_names]
+            if not with_names and not os.path.isdir(f"{directory}/names"):
+                return
+            started = NameServer(f"{directory}/names", namespace).update(with_names, named)
+            if started is not None:
+                try:
+                    if self._holder is not None:
+                        self._holder.helper("aardvark-dns", started)
+                finally:
+                    os.close(started)
+        finally:
+            os.close(lock)
+
+    def _remains(self, records: Sequence[ContainerRecord]) -> holder.Remains | None:
+        """The shared namespaces, as a container's monitor holds them open."""
+        if not self._rootless:
+            return None
+        for record in records:
+            with contextlib.suppress(WpodError, OSError):
+                state, _ = state_file.read(self._store.paths.container(record.container_id).state)
+                for name in os.listdir(f"/proc/{state.keeper_pid}/fd"):
+                    path = f"/proc/{state.keeper_pid}/fd/{name}"
+                    if os.readlink(path).startswith("net:["):
+                        return holder.Remains(f"/proc/{state.pid}/ns/user", path)
+        return None
+
+
+def _let_forward() -> None:
+    """As root the host must forward between bridges and the world, and from its loopback into them."""
+    for path in ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"):
+        with contextlib.suppress(FileNotFoundError):
+            with open(path, "r+", encoding="ascii") as file:
+                if file.read().strip() == "0":
+                    file.seek(0)
+                    file.write("1")
+
+
+def _target(port: PublishedPort, leases: Sequence[Lease]) -> str:
+    """Where a published port leads to: the address on the first network, of the port's own version where it has one."""
+    plain = [one.partition("/")[0] for one in leases[0].addresses]
+    six = ":" in port.host_address
+    address = next((one for one in plain if (":" in one) == six), plain[0])
+    return f"[{address}]:{port.container_port}" if ":" in address else f"{address}:{port.container_port}"
+
+
+def _name_servers(networks: Sequence[Network]) -> Iterable[str]:
+    """The gateways of the networks that have names."""
+    return [subnet.gateway for one in networks if one.dns for subnet in one.subnets if subnet.gateway]
+
+
+def _leases(
+    record: ContainerRecord, attachments: Sequence[Attachment], lookup: Lookup, position: int = 0
+) -> list[Lease]:
+    """A place on each network: the addresses that were asked for, or the lowest free ones."""
+    made = []
+    names = (record.name, ids.short(record.container_id))
+    for index, wanted in enumerate(attachments, position):
+        network, taken = lookup(wanted.network)
+        chosen = _addresses(network, wanted, taken)
+        mac = wanted.mac or addresses.hardware_address(os.urandom(6))
+        aliases = tuple(dict.fromkeys((*names, *wanted.aliases)))
+        interface = wanted.interface or f"eth{index}"
+        made.append(Lease(network.name, record.container_id, interface, chosen, mac, aliases))
+    return made
+
+
+def _addresses(network: Network, wanted: Attachment, taken: frozenset[str]) -> tuple[str, ...]:
+    chosen: dict[bool, str] = {}
+    unused = list(wanted.addresses)
+    for subnet in network.subnets:
+        six = ":" in subnet.subnet
+        if six in chosen:
+            continue
+        given = next((one for one in unused if (":" in one) == six), "")
+        if given:
+            unused.remove(given)
+        chosen[six] = addresses.choose_address(network, subnet, taken, given)
+    if unused:
+        raise CannotEnforce(f"network {network.name} has no subnet for the address {unused[0]}")
+    return tuple(chosen[six] for six in sorted(chosen))
+

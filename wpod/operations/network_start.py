@@ -1,0 +1,169 @@
+"""A container's networks from before its start to its end.
+
+Theory of operation. Everything that can fail is done before the keeper is started: the host's ports are opened, the
+addresses leased, the namespace, bridges and rules made. What the keeper needs of it is in `Joined`. What must live as
+long as the container (relayed ports of a user) is told to the holder twice: first with this command's own process as
+the one whose end is the container's, then with the keeper's, so that a command that is killed in between leaves
+nothing. In the foreground both are the same process.
+
+Leases are given back by the next command that writes, when the container has ended (`release_dead`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+
+from wpod.errors import CannotEnforce, WpodError
+from wpod.formats.state_file import Kind
+from wpod.frozen import replace
+from wpod.model.container import Container, ContainerRecord, Status
+from wpod.model.network import Attachment, NetworkMode
+from wpod.operations.locks import try_lock
+from wpod.operations.network_site import Site
+from wpod.queries import containers as queries
+from wpod.runtime.backend import NOT_JOINED, Joined
+from wpod.storage.store import Store
+
+
+class NetworkStart:
+    """One start's networks. `joined` is what the backend is told; `close` when the start is over, however it went."""
+
+    def __init__(self, store: Store, record: ContainerRecord) -> None:
+        self.joined: Joined = NOT_JOINED
+        self._store = store
+        self._record = record
+        self._sockets: list[socket.socket] = []
+        self._site: Site | None = None
+
+    def prepare(self) -> None:
+        """Do everything that can fail. Raises WpodError subclasses; `undo` takes back what was done."""
+        plan, networking = self._record.plan, self._record.plan.networking
+        if networking.ports:
+            from wpod.net import ports
+
+            self._sockets = ports.open_sockets(networking.ports)
+        if plan.network is NetworkMode.NETWORKS:
+            self._site = Site(self._store)
+            self.joined = self._site.join(self._record, self._sockets)
+        elif plan.network is NetworkMode.CONTAINER:
+            self.joined = _of_container(self._store, networking.target)
+        elif plan.network is NetworkMode.PATH:
+            self.joined = replace(NOT_JOINED, shared=networking.target)
+        if plan.kind is Kind.WASM:
+            self.joined = replace(self.joined, listeners=tuple(one.fileno() for one in self._sockets))
+
+    def running(self) -> None:
+        """The keeper is ready: what lasts as long as the container is its from here on.
+
+        A holder that was killed at this moment is nobody's failure: the next command that writes restores it.
+        """
+        if self._site is not None:
+            with contextlib.suppress(WpodError):
+                self._site.belongs_to_keeper(self._record)
+
+    def undo(self) -> None:
+        """The container doesn't run."""
+        if self._site is not None:
+            self._site.leave(self._record)
+
+    def close(self) -> None:
+        """This process's own copies of sockets and connections go."""
+        for one in self._sockets:
+            one.close()
+        if self._site is not None:
+            self._site.close()
+
+
+@contextlib.contextmanager
+def starting(store: Store, record: ContainerRecord) -> Iterator[NetworkStart]:
+    """Prepared networks of one start, taken back where the block raises."""
+    made = NetworkStart(store, record)
+    try:
+        made.prepare()
+        yield made
+    except BaseException:
+        made.undo()
+        raise
+    finally:
+        made.close()
+
+
+def release_dead(store: Store) -> None:
+    """Give back the places of containers that have ended, and restore what was killed. Failures are left for later."""
+    leases = store.networks.leases()
+    if not leases:
+        return
+    holders = {one.container_id for one in leases}
+    dead = {one for one in holders if _has_ended(store, one)}
+    site = Site(store)
+    try:
+        if dead:
+            site.forget(dead, [one for one in leases if one.container_id in dead])
+        if holders - dead:
+            site.restore(holders - dead)
+    except WpodError:
+        return
+    finally:
+        site.close()
+
+
+def _has_ended(store: Store, container_id: str) -> bool:
+    """Whether it doesn't run and nobody is starting it: who starts one holds its lock."""
+    own = store.paths.container(container_id)
+    if queries.observe(own).status is Status.RUNNING:
+        return False
+    lock = try_lock(own)
+    if lock is None:
+        return not os.path.isdir(own.directory)
+    try:
+        return queries.observe(own).status is not Status.RUNNING
+    finally:
+        os.close(lock)
+
+
+def _of_container(store: Store, container_id: str) -> Joined:
+    """Another container's network namespace, and as a user the user namespace that it belongs to."""
+    container = queries.find(store, container_id)
+    state = container.observed.state
+    if container.observed.status is not Status.RUNNING or state is None:
+        raise WpodError(
+            f"container {container.record.name} is not running: its network can't be shared", hint="start it first"
+        )
+    if container.record.plan.kind is Kind.WASM:
+        raise CannotEnforce(f"container {container.record.name} is a wasm container: it has no network to share")
+    if container.record.plan.network is NetworkMode.HOST:
+        raise CannotEnforce(f"container {container.record.name} has the host's network", hint="--network host")
+    path = f"/proc/{state.pid}/ns/net"
+    user = f"/proc/{state.pid}/ns/user" if os.geteuid() else ""
+    return replace(NOT_JOINED, shared=path, user_namespace=user)
+
+
+def connect(store: Store, container: Container, attachment: Attachment) -> None:
+    """Join a running container to one more network. Raises NameTaken, WpodError."""
+    site = Site(store)
+    try:
+        site.connect(container, attachment)
+    finally:
+        site.close()
+
+
+def disconnect(store: Store, container: Container, network: str) -> None:
+    """Take a running container off a network. Raises NotThere, WpodError."""
+    site = Site(store)
+    try:
+        site.disconnect(container, network)
+    finally:
+        site.close()
+
+
+def reload(store: Store) -> None:
+    """Make bridges, rules, ports and names of all running containers anew, as they are recorded."""
+    site = Site(store)
+    try:
+        site.restore({one.container_id for one in store.networks.leases()}, anew=True)
+    finally:
+        site.close()
+
