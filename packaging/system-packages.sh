@@ -8,12 +8,12 @@ packages_of() {
     # WAMR's C sources (cmake, clang, bindgen's libclang), its compiler (LLVM), Python's headers and venv
     build) echo gcc libc6-dev make pkg-config cmake ninja-build clang lld llvm-19-dev libclang-19-dev libpolly-19-dev \
         libzstd-dev zlib1g-dev libsimde-dev ca-certificates ;;
-    run) echo crun uidmap fuse-overlayfs ;;
+    run) echo crun uidmap fuse-overlayfs passt nftables aardvark-dns ;;
     # guests: C for WASI, text modules, busybox, bash; a registry with a password; the three shells
     test) echo wasi-libc libclang-rt-14-dev-wasm32 wabt busybox-static zstd docker-registry apache2-utils openssl \
-        podman golang-github-containers-common zsh fish bash-completion util-linux procps strace ;;
+        podman golang-github-containers-common zsh fish bash-completion util-linux procps strace iproute2 ;;
     demo) echo wasi-libc libclang-rt-14-dev-wasm32 busybox-static ;;
-    bench) echo podman netavark aardvark-dns golang-github-containers-common runc containerd mmdebstrap \
+    bench) echo podman netavark golang-github-containers-common runc containerd mmdebstrap \
         python3-matplotlib ;;
     vm) echo qemu-system-x86 mmdebstrap openssh-client e2fsprogs kmod ;;
     *) echo "error: no set of packages is called $1" >&2; exit 2 ;;

@@ -20,6 +20,7 @@ _LEVELS = {room: level for level, rooms in enumerate(_LAYERS) for room in rooms}
 _UPWARDS: dict[tuple[str, str], str] = {}
 
 _OWNERS = {
+    "pyroute2": "net/links.py",
     "oras": "storage/registry/client.py",
     "requests": "storage/registry/client.py",
     "urllib3": "storage/registry/client.py",

@@ -18,7 +18,7 @@ _ATTACHMENT_KEYS = ("ip", "ip6", "mac", "interface_name", "alias")
 
 
 def network(text: str) -> NetworkWord:
-    """`none`, `host[:allow=…]`, `bridge[:OPTIONS]`, `private`, `pasta`, `container:CTR`, `ns:PATH` or `NAME[:OPTIONS]`."""
+    """`none`, `host[:allow=…]`, `bridge`, `private`, `pasta`, `container:CTR`, `ns:PATH`, `NAME[:OPTIONS]`."""
     name, _, rest = text.partition(":")
     if not name:
         raise ValueError("must not be empty")
@@ -142,7 +142,9 @@ def host_entry(text: str) -> tuple[str, str]:
         raise ValueError("must be NAME:ADDRESS")
     for name in names.split(";"):
         values.hostname(name)
-    return names.replace(";", " "), where if where == "host-gateway" else address(where.removeprefix("[").removesuffix("]"))
+    return names.replace(";", " "), where if where == "host-gateway" else address(
+        where.removeprefix("[").removesuffix("]")
+    )
 
 
 def search_domain(text: str) -> str:

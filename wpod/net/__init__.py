@@ -1,1 +1,1 @@
-"""Effects on networks: sockets, links, addresses, firewall, names, and the one helper that a user's containers share."""
+"""Effects on networks: sockets, links, addresses, firewall, names, and the helper that a user's containers share."""

@@ -195,7 +195,12 @@ def _link(index: int, attributes: list[tuple[str, Any]], flags: int, *, up: bool
 def _address(index: int, text: str) -> bytes:
     address, _, length = text.partition("/")
     four = ":" not in address
-    fields = {"family": 2 if four else 10, "prefixlen": int(length), "index": index, "flags": 0 if four else _NO_DETECTION}
+    fields = {
+        "family": 2 if four else 10,
+        "prefixlen": int(length),
+        "index": index,
+        "flags": 0 if four else _NO_DETECTION,
+    }
     attributes: list[tuple[str, Any]] = [("IFA_LOCAL", address)] if four else []
     attributes.append(("IFA_ADDRESS", address))
     return _encoded("address", fields, attributes, _NEW_ADDRESS, _CREATE)

@@ -94,7 +94,10 @@ class NameServer:
             os.unlink(f"{self._directory}/aardvark.pid")
         process = programs.start_orphan(command, environment={"PATH": programs.SEARCH_PATH})
         if process is None or pidfd.wait_end(process, 0.05):
-            raise WpodError("aardvark-dns ended as soon as it was started", hint="wpod run --network NAME needs port 53 of its gateway")
+            raise WpodError(
+                "aardvark-dns ended as soon as it was started",
+                hint="wpod run --network NAME needs port 53 of its gateway",
+            )
         return process
 
 

@@ -21,7 +21,14 @@ def ensure_default(store: Store) -> Network:
     try:
         return store.networks.insert(
             lambda number, _: Network(
-                number, DEFAULT_NETWORK, os.urandom(32).hex(), Driver.BRIDGE, "wpod0", time.time_ns(), (subnet,), dns=False
+                number,
+                DEFAULT_NETWORK,
+                os.urandom(32).hex(),
+                Driver.BRIDGE,
+                "wpod0",
+                time.time_ns(),
+                (subnet,),
+                dns=False,
             )
         )
     except NameTaken:  # another command was first

@@ -1,4 +1,4 @@
-"""Where a store's networks really are, and what is done there: the host's own namespace for root, the holder's for a user.
+"""Where a store's networks really are, and what is done there: the host's namespace for root, the holder's for a user.
 
 As root, published ports are rules of the firewall; a user's are sockets that the holder relays. Everything else is the
 same: bridges, links, leases, names.
@@ -21,8 +21,8 @@ from wpod.model import ids
 from wpod.model.container import Container, ContainerRecord
 from wpod.model.network import DEFAULT_NETWORK, Attachment, Lease, Network, PublishedPort
 from wpod.net import firewall, holder, links
-from wpod.net.namespace import NetworkNamespace
 from wpod.net.names import Named, NameServer
+from wpod.net.namespace import NetworkNamespace
 from wpod.operations import network_records
 from wpod.plan import addresses
 from wpod.runtime.backend import NOT_JOINED, Joined
@@ -92,8 +92,9 @@ class Site:
         """Give back the places, ports and names of containers that have ended. Raises WpodError."""
         if self._rootless:
             self._holder = self._holder or holder.connect(self._store.paths.run)
-            for container_id in container_ids if self._holder else ():
-                self._holder.forget(container_id)
+            if self._holder is not None:
+                for container_id in container_ids:
+                    self._holder.forget(container_id)
         else:
             for container_id in container_ids:
                 firewall.withdraw(NetworkNamespace(), self._publications(container_id, leases))
@@ -174,7 +175,9 @@ class Site:
             raise
 
     def _network(self, name: str) -> Network:
-        return network_records.ensure_default(self._store) if name == DEFAULT_NETWORK else self._store.networks.find(name)
+        return (
+            network_records.ensure_default(self._store) if name == DEFAULT_NETWORK else self._store.networks.find(name)
+        )
 
     def _enter(self, remains: holder.Remains | None) -> NetworkNamespace:
         """The namespace of the networks, with a holder in it where there must be one."""
@@ -229,7 +232,9 @@ class Site:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 
-    def _messages(self, leases: Sequence[Lease], networks: dict[str, Network], position: int = 0) -> list[links.Message]:
+    def _messages(
+        self, leases: Sequence[Lease], networks: dict[str, Network], position: int = 0
+    ) -> list[links.Message]:
         found: list[links.Message] = []
         for index, lease in enumerate(leases, position):
             found += links.filled(self._template(networks[lease.network], lease.interface, index), lease)
@@ -341,11 +346,10 @@ class Site:
 def _let_forward() -> None:
     """As root the host must forward between bridges and the world, and from its loopback into them."""
     for path in ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"):
-        with contextlib.suppress(FileNotFoundError):
-            with open(path, "r+", encoding="ascii") as file:
-                if file.read().strip() == "0":
-                    file.seek(0)
-                    file.write("1")
+        with contextlib.suppress(FileNotFoundError), open(path, "r+", encoding="ascii") as file:
+            if file.read().strip() == "0":
+                file.seek(0)
+                file.write("1")
 
 
 def _target(port: PublishedPort, leases: Sequence[Lease]) -> str:
@@ -391,4 +395,3 @@ def _addresses(network: Network, wanted: Attachment, taken: frozenset[str]) -> t
     if unused:
         raise CannotEnforce(f"network {network.name} has no subnet for the address {unused[0]}")
     return tuple(chosen[six] for six in sorted(chosen))
-

@@ -166,4 +166,3 @@ def reload(store: Store) -> None:
         site.restore({one.container_id for one in store.networks.leases()}, anew=True)
     finally:
         site.close()
-

@@ -112,7 +112,7 @@ def overlapping(subnet: Subnet, networks: Iterable[Network]) -> Network | None:
     """The network that has addresses of this subnet already."""
     wanted = ipaddress.ip_network(subnet.subnet)
     for network in networks:
-        if any(wanted.overlaps(ipaddress.ip_network(one.subnet)) for one in network.subnets):  # type: ignore[arg-type]
+        if any(wanted.overlaps(ipaddress.ip_network(one.subnet)) for one in network.subnets):
             return network
     return None
 
@@ -139,7 +139,9 @@ def choose_address(network: Network, subnet: Subnet, taken: Collection[str], wan
     for number in range(first, last + 1):
         if number not in used and number not in reserved:
             return f"{type(block.network_address)(number)}/{block.prefixlen}"
-    raise InUse(f"network {network.name} has no free address in {subnet.subnet}", hint="remove containers, or use another")
+    raise InUse(
+        f"network {network.name} has no free address in {subnet.subnet}", hint="remove containers, or use another"
+    )
 
 
 def _reserved(network: AnyNetwork) -> tuple[AnyAddress, ...]:

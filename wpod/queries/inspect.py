@@ -5,7 +5,8 @@ from __future__ import annotations
 from wpod import times
 from wpod.formats.state_file import Cause, Confinement, Engine, Kind
 from wpod.model.container import Container, ContainerPlan, MountPlan, RootKind, Status
-from wpod.model.request import LimitOptions, NetworkMode
+from wpod.model.network import NetworkMode
+from wpod.model.request import LimitOptions
 from wpod.paths import ContainerPaths
 from wpod.plan.security import DEFAULT_CAPABILITIES
 from wpod.storage.store import Store

@@ -9,8 +9,8 @@ from wpod.formats.launch_plan import Pair
 from wpod.formats.state_file import Kind
 from wpod.frozen import frozen
 from wpod.model.container import ContainerRecord, Observation, RootKind, UserPlan
-from wpod.model.network import Lease
 from wpod.model.id_map import IDENTITY, SINGLE, IdMap
+from wpod.model.network import Lease
 from wpod.paths import ContainerPaths, StorePaths
 
 TYPE_CHECKING = False

@@ -68,5 +68,6 @@ def open_store(where: StorePaths | str | None = None) -> Store:
     blobs = BlobStore(layout)
     return Store(
         paths=paths, layout=layout, database=database, blobs=blobs, images=ImageTable(database, blobs),
-        containers=ContainerTable(database), volumes=VolumeTable(database, paths.volumes), networks=NetworkTable(database),
+        containers=ContainerTable(database), volumes=VolumeTable(database, paths.volumes),
+        networks=NetworkTable(database),
     )  # fmt: skip

@@ -45,7 +45,7 @@ pub struct Keeper<'p> {
     pub mounter: Option<i32>,
     /// The network namespace that containers share: it lives at least as long as they do, and is found again here
     /// (through /proc/PID/fd) where the helper that made it was killed.
-    pub network: Option<Fd>,
+    _network: Option<Fd>,
 }
 
 /// `wpod-monitor FD`: gives the exit status.

@@ -29,7 +29,10 @@ pub fn run(file: &str, pid: Option<&str>) -> Result<(), String> {
         None if needs_process => Some(process_of_state()?),
         None => None,
     };
-    send_all(messages.iter().filter(|one| one.place == Where::Here), pid.unwrap_or(0))?;
+    send_all(
+        messages.iter().filter(|one| one.place == Where::Here),
+        pid.unwrap_or(0),
+    )?;
     if messages.iter().any(|one| one.place == Where::There) {
         enter(pid.unwrap_or(0))?;
         send_all(messages.iter().filter(|one| one.place == Where::There), 0)?;
@@ -46,41 +49,24 @@ fn process_of_state() -> Result<u32, String> {
     pid_of(&document).ok_or_else(|| "the runtime's state document names no process".to_owned())
 }
 
-/// The number of the key `pid` of the document itself, not of an object in it.
+/// The state document's `pid` (runtime-spec, runtime.md, "State").
 fn pid_of(document: &str) -> Option<u32> {
-    let (mut depth, mut quoted, mut escaped, mut word) = (0u32, false, false, String::new());
-    for (index, character) in document.char_indices() {
-        match (quoted, character) {
-            (true, _) if escaped => escaped = false,
-            (true, '\\') => escaped = true,
-            (true, '"') => quoted = false,
-            (true, other) => word.push(other),
-            (false, '"') => {
-                quoted = true;
-                word.clear();
-            }
-            (false, '{' | '[') => depth += 1,
-            (false, '}' | ']') => depth = depth.saturating_sub(1),
-            (false, ':') if depth == 1 && word == "pid" => {
-                let digits: String = document[index + 1..]
-                    .trim_start()
-                    .chars()
-                    .take_while(char::is_ascii_digit)
-                    .collect();
-                return digits.parse().ok().filter(|pid| *pid > 0);
-            }
-            _ => {}
-        }
-    }
-    None
+    let state: serde_json::Value = serde_json::from_str(document).ok()?;
+    let pid = state.get("pid")?.as_u64()?;
+    u32::try_from(pid).ok().filter(|pid| *pid > 0)
 }
 
 fn enter(pid: u32) -> Result<(), String> {
     let path = format!("/proc/{pid}/ns/net");
-    let failed = |error: &dyn std::fmt::Display| format!("the container's network namespace cannot be entered: {error}");
+    let failed = |error: &dyn std::fmt::Display| {
+        format!("the container's network namespace cannot be entered: {error}")
+    };
     let namespace = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), Some(LinkNameSpaceType::Network))
-        .map_err(|error| failed(&error))
+    move_into_link_name_space(
+        std::os::fd::AsFd::as_fd(&namespace),
+        Some(LinkNameSpaceType::Network),
+    )
+    .map_err(|error| failed(&error))
 }
 
 /// One after another, each acknowledged before the next is sent.
@@ -100,7 +86,11 @@ fn send_all<'m>(messages: impl Iterator<Item = &'m LinkMessage>, pid: u32) -> Re
 }
 
 fn worded(message: &LinkMessage, error: Errno) -> String {
-    format!("the kernel refuses the {} of a network: {}", message.name.replace('-', " "), error)
+    format!(
+        "the kernel refuses the {} of a network: {}",
+        message.name.replace('-', " "),
+        error
+    )
 }
 
 fn open() -> Result<rustix::fd::OwnedFd, Errno> {
@@ -108,7 +98,7 @@ fn open() -> Result<rustix::fd::OwnedFd, Errno> {
         AddressFamily::NETLINK,
         SocketType::RAW,
         SocketFlags::CLOEXEC,
-        Some(netlink::ROUTE),
+        None, // NETLINK_ROUTE is protocol 0
     )?;
     rustix::net::connect(&socket, &netlink::SocketAddrNetlink::new(0, 0))?;
     Ok(socket)
@@ -120,7 +110,10 @@ fn ask(socket: &rustix::fd::OwnedFd, message: &[u8]) -> Result<i32, Errno> {
     let mut answer = [0u8; 8192];
     loop {
         let (length, _) = rustix::net::recv(socket, &mut answer, RecvFlags::empty())?;
-        let told = answer.get(..length).and_then(|whole| whole.get(..HEADER_BYTES + 4)).ok_or(Errno::BADMSG)?;
+        let told = answer
+            .get(..length)
+            .and_then(|whole| whole.get(..HEADER_BYTES + 4))
+            .ok_or(Errno::BADMSG)?;
         if u16::from_ne_bytes([told[4], told[5]]) == ERROR_MESSAGE {
             let number = [told[16], told[17], told[18], told[19]];
             return Ok(-i32::from_ne_bytes(number));

@@ -100,7 +100,10 @@ mod tests {
         let parsed = parse(&format!("{HEADER}\n{LINE}\n")).unwrap();
         assert_eq!(parsed.len(), 1);
         let one = &parsed[0];
-        assert_eq!((one.place, one.name.as_str(), one.tolerated), (Where::Here, "veth", 17));
+        assert_eq!(
+            (one.place, one.name.as_str(), one.tolerated),
+            (Where::Here, "veth", 17)
+        );
         assert_eq!(&one.with_process(0x0807_0605)[16..], 0x0807_0605u32.to_ne_bytes());
     }
 

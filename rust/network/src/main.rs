@@ -13,7 +13,12 @@ const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let done = match words.iter().map(|word| word.to_str()).collect::<Vec<_>>().as_slice() {
+    let done = match words
+        .iter()
+        .map(|word| word.to_str())
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         [Some("apply"), Some(file), rest @ ..] if rest.len() < 2 => {
             apply::run(file, rest.first().copied().flatten())
         }
