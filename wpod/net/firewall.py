@@ -2,6 +2,8 @@
 
 Theory of operation. The rules never change; what networks there are is in sets, what is published in maps (root only:
 a user's published ports are sockets of the holder). So a network that comes or goes is one element more or less.
+A connection from the machine's own loopback to a published
+port is routed into a bridge, so what comes from bridges for the loopback is dropped first of all.
 Containers of different networks don't reach each other, internal networks reach nothing, everything else leaves with
 the address of the machine. A connection that the holder makes in a client's name carries a mark; the answers, which
 are for an address that isn't here, are brought back to it by that mark (ip-rule(8), the table 77).
@@ -34,6 +36,10 @@ table {TABLE} {{
         oifname @internal drop
         ct status dnat accept
         iifname @bridges oifname @bridges drop
+    }}
+    chain guard {{
+        type filter hook prerouting priority raw; policy accept;
+        iifname @bridges ip daddr 127.0.0.0/8 drop
     }}
     chain leave {{
         type nat hook postrouting priority srcnat; policy accept;

@@ -12,9 +12,8 @@ import os
 import socket
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from wpod.errors import CannotEnforce, WpodError
+from wpod.errors import CannotEnforce, ExitCode, InUse, NotThere, WpodError
 from wpod.formats import state_file
-from wpod.formats.state_file import Kind
 from wpod.frozen import replace
 from wpod.kernel import pidfd
 from wpod.model import ids
@@ -48,8 +47,6 @@ class Site:
         """Give a container its places, and make ready what it needs for its links. Raises WpodError subclasses."""
         networking = record.plan.networking
         networks = [self._network(one.network) for one in networking.attachments]
-        if record.plan.kind is Kind.WASM:
-            raise CannotEnforce("a wasm container can't join a network yet", hint="publish a port with -p")
         leases = self._store.networks.lease(
             record.container_id, lambda lookup: _leases(record, networking.attachments, lookup), anew=True
         )
@@ -182,8 +179,6 @@ class Site:
     def _enter(self, remains: holder.Remains | None) -> NetworkNamespace:
         """The namespace of the networks, with a holder in it where there must be one."""
         if not self._rootless:
-            firewall.ensure(NetworkNamespace())
-            _let_forward()
             return NetworkNamespace()
         run = self._store.paths.run
         self._holder = self._holder or holder.connect(run) or holder.start(run, remains)
@@ -200,6 +195,8 @@ class Site:
         self._apply(namespace, links.bridge(network))
         firewall.ensure(namespace)
         firewall.add_network(namespace, network)
+        if not self._rootless:
+            _let_forward(network)
         with open(mark, "w", encoding="ascii") as file:
             file.write(self._generation())
 
@@ -295,6 +292,21 @@ class Site:
             for one in sockets:
                 one.close()
 
+    def check_ports(self, record: ContainerRecord) -> None:
+        """Raises InUse where another container on a network has published one of these ports: as root, no socket is
+        bound that would tell.
+        """
+        wanted = record.plan.networking.ports
+        for other in {one.container_id for one in self._store.networks.leases()} if wanted else ():
+            if other == record.container_id:
+                continue
+            with contextlib.suppress(NotThere):
+                found = self._store.containers.find(other)
+                for port in wanted:
+                    if any(_same_port(port, one) for one in found.plan.networking.ports):
+                        where = f"{port.host_address or '*'}:{port.host_port}/{port.protocol.value}"
+                        raise InUse(f"port {where} is in use by container {found.name}", code=ExitCode.FAILED)
+
     def _publications(self, container_id: str, leases: Sequence[Lease]) -> list[tuple[PublishedPort, str]]:
         with contextlib.suppress(WpodError):
             ports = self._store.containers.find(container_id).plan.networking.ports
@@ -343,9 +355,15 @@ class Site:
         return None
 
 
-def _let_forward() -> None:
+def _same_port(one: PublishedPort, other: PublishedPort) -> bool:
+    same = (one.host_port, one.protocol) == (other.host_port, other.protocol)
+    return same and (not one.host_address or not other.host_address or one.host_address == other.host_address)
+
+
+def _let_forward(network: Network) -> None:
     """As root the host must forward between bridges and the world, and from its loopback into them."""
-    for path in ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"):
+    local = f"/proc/sys/net/ipv4/conf/{network.interface}/route_localnet"
+    for path in ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding", local):
         with contextlib.suppress(FileNotFoundError), open(path, "r+", encoding="ascii") as file:
             if file.read().strip() == "0":
                 file.seek(0)

@@ -41,12 +41,16 @@ class NetworkStart:
     def prepare(self) -> None:
         """Do everything that can fail. Raises WpodError subclasses; `undo` takes back what was done."""
         plan, networking = self._record.plan, self._record.plan.networking
+        if plan.network is NetworkMode.NETWORKS:
+            if plan.kind is Kind.WASM:
+                raise CannotEnforce("a wasm container can't join a network yet", hint="publish a port with -p")
+            self._site = Site(self._store)
+            self._site.check_ports(self._record)
         if networking.ports:
             from wpod.net import ports
 
             self._sockets = ports.open_sockets(networking.ports)
-        if plan.network is NetworkMode.NETWORKS:
-            self._site = Site(self._store)
+        if self._site is not None:
             self.joined = self._site.join(self._record, self._sockets)
         elif plan.network is NetworkMode.CONTAINER:
             self.joined = _of_container(self._store, networking.target)

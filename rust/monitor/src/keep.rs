@@ -96,7 +96,7 @@ fn prepare<'p>(plan: LaunchPlan<'p>, environment: Environment) -> Result<Keeper<
         .map(|directory| LogWriter::open(directory, max_bytes))
         .transpose()
         .map_err(|error| Failure::of(format_args!("the log cannot be opened: {error}")))?;
-    let network = plan
+    let _network = plan
         .optional("network-namespace")
         .map(|path| files::open(path, libc::O_RDONLY, 0))
         .transpose()
@@ -108,7 +108,7 @@ fn prepare<'p>(plan: LaunchPlan<'p>, environment: Environment) -> Result<Keeper<
         signals,
         environment,
         mounter: None,
-        network,
+        _network,
     })
 }
 
