@@ -14,7 +14,8 @@ from wpod.cli import quick, typer_app, verbs
 from wpod.cli.accept import Invocation
 from wpod.errors import WpodError
 from wpod.model.image import Platform
-from wpod.model.request import AotPolicy, MountKind, NetworkMode, PullPolicy, UlimitRequest
+from wpod.model.network import NetworkMode, NetworkWord
+from wpod.model.request import AotPolicy, MountKind, PullPolicy, UlimitRequest
 
 Parser = Callable[[Sequence[str]], Invocation]
 _PARSERS: dict[str, Parser] = {"quick": quick.parse, "typer": typer_app.parse}
@@ -157,7 +158,7 @@ def test_arguments(parse: Callable[[str], Invocation], typed: str, arguments: tu
         ("run --pids-limit=-1 alpine", "pids-limit", (0,)),
         ("run --ulimit nofile=1:2 alpine", "ulimit", (UlimitRequest("nofile", 1, 2),)),
         ("run --ulimit as=5,core=-1 alpine", "ulimit", (UlimitRequest("as", 5, 5), UlimitRequest("core", -1, -1))),
-        ("run --network host alpine", "network", (NetworkMode.HOST,)),
+        ("run --network host alpine", "network", (NetworkWord(NetworkMode.HOST),)),
         ("run --pull ifnotpresent alpine", "pull", (PullPolicy.MISSING,)),
         ("run --wasm-aot off alpine", "wasm-aot", (AotPolicy.OFF,)),
         ("run --platform WASI/wasm alpine", "platform", (Platform("wasi", "wasm"),)),

@@ -28,7 +28,8 @@ from wpod.model.container import (
     Status,
     UserPlan,
 )
-from wpod.model.request import LimitOptions, NetworkMode, UlimitRequest
+from wpod.model.network import NetworkMode
+from wpod.model.request import LimitOptions, UlimitRequest
 from wpod.paths import ContainerPaths, StorePaths
 from wpod.plan.oci_spec import ExecRequest
 from wpod.runtime.backend import Exec, Launch

@@ -17,7 +17,8 @@ from wpod.model.container import (
     UserPlan,
 )
 from wpod.model.image import Descriptor, Image, ImageConfig, Platform
-from wpod.model.request import LimitOptions, NetworkMode
+from wpod.model.network import NetworkMode
+from wpod.model.request import LimitOptions
 
 DIGEST = f"sha256:{'d' * 64}"
 

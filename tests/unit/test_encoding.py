@@ -13,7 +13,8 @@ from tests.support import records
 from wpod.formats.state_file import Kind
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, RootKind, RootPlan, UserPlan
 from wpod.model.image import Descriptor, Image, ImageConfig, Platform
-from wpod.model.request import AotPolicy, LimitOptions, NetworkMode, UlimitRequest
+from wpod.model.network import NetworkMode
+from wpod.model.request import AotPolicy, LimitOptions, UlimitRequest
 from wpod.state.encoding import from_json, to_json
 
 FULL_PLAN = records.plan(

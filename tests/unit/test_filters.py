@@ -17,7 +17,7 @@ from wpod.formats import state_file
 from wpod.formats.state_file import Phase
 from wpod.frozen import replace
 from wpod.model.container import Container, MountPlan
-from wpod.model.request import NetworkMode
+from wpod.model.network import NetworkMode
 from wpod.queries import containers as queries
 from wpod.queries.filters import KEYS, container_filter
 from wpod.storage.store import Store, open_store

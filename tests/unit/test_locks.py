@@ -81,6 +81,7 @@ def test_a_container_that_was_removed_meanwhile(own: ContainerPaths) -> None:
     assert held is not None
     child = os.fork()
     if child == 0:
+        os.close(held)  # its own copy would hold the lock for ever
         try:
             with container_lock(own):
                 os._exit(0)

@@ -11,7 +11,8 @@ import pytest
 from tests.support import records
 from wpod.errors import StoreError, UsageError
 from wpod.model.container import MountPlan, UserPlan
-from wpod.model.request import LimitOptions, NetworkMode, UlimitRequest
+from wpod.model.network import NetworkMode
+from wpod.model.request import LimitOptions, UlimitRequest
 from wpod.plan import oci_spec
 from wpod.plan.security import (
     ALL_CAPABILITIES,

@@ -12,12 +12,12 @@ from wpod.errors import NotSupportedYet, UsageError
 from wpod.formats.state_file import Kind
 from wpod.model.container import MountPlan, RootKind, RootPlan, UserPlan
 from wpod.model.image import ImageConfig, Platform
+from wpod.model.network import Lease, NameOptions, NetworkMode, NetworkPlan
 from wpod.model.request import (
     IdentityOptions,
     LogOptions,
     MountKind,
     MountRequest,
-    NetworkMode,
     ProcessOptions,
     RunRequest,
     SecurityOptions,
@@ -46,6 +46,8 @@ def planned(request: RunRequest | None = None, image: ImageConfig | None = None,
         root=RootPlan(RootKind.OVERLAY, ("/lower",), "identity"),
         mounts=(),
         module=None,
+        network=NetworkMode.NONE,
+        networking=NetworkPlan(),
     )
     return plan_container(request or RunRequest("app"), dataclasses.replace(facts, **found))
 
@@ -277,13 +279,12 @@ def test_the_request_is_taken_over() -> None:
         storage=StorageOptions(read_only=True, no_hosts=True),
         security=SecurityOptions(("NET_ADMIN",), ("CHOWN",), True, "unconfined", False),
         log=LogOptions("none", 5),
-        network=NetworkMode.HOST,
     )
     plan = planned(request)
     assert (plan.stop_timeout_seconds, plan.timeout_seconds, plan.interactive) == (3, 9, True)
     assert (plan.read_only, plan.no_hosts, plan.log_driver, plan.log_max_bytes) == (True, True, "none", 5)
     assert (plan.capabilities_added, plan.capabilities_dropped) == (("NET_ADMIN",), ("CHOWN",))
-    assert (plan.no_new_privileges, plan.seccomp_profile, plan.network) == (True, "unconfined", NetworkMode.HOST)
+    assert (plan.no_new_privileges, plan.seccomp_profile) == (True, "unconfined")
     assert planned().network is NetworkMode.NONE
 
 
@@ -301,12 +302,57 @@ def test_a_request_that_cannot_work_is_refused_before_anything_is_pulled() -> No
         check_request(RunRequest("app", process=ProcessOptions(terminal=True)), detached=True)
 
 
-def test_hosts_and_resolv_conf() -> None:
-    own = etc_files.hosts("box", "web", NetworkMode.NONE, "10.0.0.1 secret\n")
+def names(mode: NetworkMode = NetworkMode.NETWORKS, **given: Any) -> etc_files.Names:
+    return etc_files.Names("box", "web", mode, **given)
+
+
+def test_hosts() -> None:
+    own = etc_files.hosts(names(NetworkMode.NONE), "10.0.0.1 secret\n")
     assert own.splitlines()[0].startswith("127.0.0.1\tlocalhost")
     assert own.splitlines()[-1] == "127.0.0.1\tbox web"
     assert "secret" not in own
-    shared = etc_files.hosts("web", "web", NetworkMode.HOST, "10.0.0.1 known\n")
+    shared = etc_files.hosts(dataclasses.replace(names(NetworkMode.HOST), hostname="web"), "10.0.0.1 known\n")
     assert shared == "10.0.0.1 known\n127.0.0.1\tweb\n"
-    assert etc_files.resolv_conf(NetworkMode.NONE, "nameserver 10.0.0.1\n") == ""
-    assert etc_files.resolv_conf(NetworkMode.HOST, "nameserver 10.0.0.1\n") == "nameserver 10.0.0.1\n"
+
+
+def test_hosts_on_networks() -> None:
+    lease = Lease("n", ID, "eth0", ("10.88.0.2/16", "fd00::2/64"), "02:00:00:00:00:01")
+    asked = NameOptions(hosts=(("db cache", "10.0.0.9"),))
+    lines = etc_files.hosts(names(leases=(lease,), asked=asked), "").splitlines()
+    assert lines[2:] == ["10.0.0.9\tdb cache", "10.88.0.2\tbox web", "fd00::2\tbox web"]
+
+
+HOSTS_RESOLVER = "nameserver 127.0.0.53\nnameserver 10.0.0.1 # a remark\nsearch a.example b.example\noptions edns0\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (names(NetworkMode.NONE), ""),
+        (
+            names(NetworkMode.HOST),
+            "search a.example b.example\nnameserver 127.0.0.53\nnameserver 10.0.0.1\noptions edns0\n",
+        ),
+        (names(), "search a.example b.example\nnameserver 10.0.0.1\noptions edns0\n"),
+        (
+            names(name_servers=("10.89.0.1",)),
+            "search dns.podman a.example b.example\nnameserver 10.89.0.1\noptions edns0\n",
+        ),
+        (
+            names(asked=NameOptions(("9.9.9.9",), (".",), ("ndots:2",)), name_servers=("10.89.0.1",)),
+            "nameserver 9.9.9.9\noptions ndots:2\n",
+        ),
+        (
+            names(NetworkMode.NONE, asked=NameOptions(("9.9.9.9",), ("c.example",))),
+            "search c.example\nnameserver 9.9.9.9\noptions edns0\n",
+        ),
+    ],
+)  # fmt: skip
+def test_resolv_conf(given: etc_files.Names, expected: str) -> None:
+    assert etc_files.resolv_conf(given, HOSTS_RESOLVER) == expected
+
+
+def test_a_name_server_on_the_host_s_loopback_is_reached_through_pasta() -> None:
+    of_loopback = "nameserver 127.0.0.53\nnameserver ::1\n"
+    assert etc_files.resolv_conf(names(forwarded=True), of_loopback) == "nameserver 169.254.1.1\n"
+    assert etc_files.resolv_conf(names(), of_loopback) == ""

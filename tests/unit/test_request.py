@@ -11,7 +11,8 @@ from wpod.cli import quick
 from wpod.commands.request import run_request
 from wpod.errors import UsageError
 from wpod.model.image import Platform
-from wpod.model.request import AotPolicy, MountKind, NetworkMode, PullPolicy, RunRequest
+from wpod.model.network import NetworkMode
+from wpod.model.request import AotPolicy, MountKind, PullPolicy, RunRequest
 
 
 def request(*words: str, guest: tuple[str, ...] = ()) -> RunRequest:
@@ -74,7 +75,7 @@ def test_options_reach_their_groups() -> None:
     security = made.security
     assert (security.capabilities_added, security.capabilities_dropped) == (("NET_ADMIN", "KILL"), ("ALL",))
     assert (security.no_new_privileges, security.seccomp_profile) == (True, "unconfined")
-    assert (made.network, made.log.driver) == (NetworkMode.HOST, "none")
+    assert (made.network.mode, made.log.driver) == (NetworkMode.HOST, "none")
     assert (made.engine.aot, made.engine.kind) == (AotPolicy.OFF, "wasm")
     assert (made.image_options.pull, made.image_options.tls_verify) == (PullPolicy.NEVER, False)
 

@@ -15,7 +15,7 @@ import pytest
 from wpod.cli import container_values, values
 from wpod.errors import NotSupportedYet, UsageError
 from wpod.model.image import Platform
-from wpod.model.request import AotPolicy, MountKind, MountRequest, NetworkMode, PullPolicy, UlimitRequest
+from wpod.model.request import AotPolicy, MountKind, MountRequest, PullPolicy, UlimitRequest
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 BIND, VOLUME, TMPFS = MountKind.BIND, MountKind.VOLUME, MountKind.TMPFS
@@ -70,7 +70,6 @@ GOOD: list[tuple[Callable[[str], Any], dict[str, Any]]] = [
         "linux/amd64": Platform("linux", "amd64"), "Linux/ARM64/v8": Platform("linux", "arm64", "v8"),
         "wasip1/wasm": Platform("wasip1", "wasm"),
     }),
-    (container_values.network, {"none": NetworkMode.NONE, "host": NetworkMode.HOST}),
     (container_values.pull_policy, {
         "always": PullPolicy.ALWAYS, "Missing": PullPolicy.MISSING, "ifnewer": PullPolicy.NEWER,
     }),
@@ -146,7 +145,6 @@ BAD: list[tuple[Callable[[str], Any], list[str]]] = [
                                "nofile=1:2:3", "=5"]),
     (container_values.platform, ["", "linux", "linux/", "/amd64", "a/b/c/d", "linux/amd 64", "linux/é", "../../x"]),
     (container_values.platform_part, ["", "a/b", "é"]),
-    (container_values.network, [""]),
     (container_values.pull_policy, ["", "sometimes"]),
     (container_values.aot_policy, ["", "AUTO"]),
     (container_values.entrypoint, ["a\0", '["a\\u0000"]']),
@@ -168,7 +166,6 @@ BAD: list[tuple[Callable[[str], Any], list[str]]] = [
 
 LATER: list[tuple[Callable[[str], Any], list[str]]] = [
     (container_values.ulimit, ["host"]),
-    (container_values.network, ["bridge", "container:x", "slirp4netns"]),
     (container_values.mount, ["type=image,src=a,dst=/b", "type=bind,src=/a,dst=/b,U=true"]),
     (container_values.volume, ["/a:/b:U", "/a:/b:O", "/a:/b:idmap"]),
     (container_values.security_option, ["label=type:x", "apparmor=x", "unmask=ALL"]),

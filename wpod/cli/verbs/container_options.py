@@ -8,7 +8,7 @@ from wpod.cli.table import Completes, Kind, Option, flag, section
 STOP_SECONDS = Option(("time", "t"), Kind.VALUE, "Seconds of grace before SIGKILL (default: the container's own)",
                       values.stop_seconds, "SECONDS")  # fmt: skip
 PULL_POLICIES = ("always", "missing", "never", "newer")
-NETWORK_MODES = ("none", "host", "bridge", "container:", "ns:")
+NETWORK_MODES = ("none", "host", "bridge")
 
 
 def latest(text: str = "The container created last") -> Option:
