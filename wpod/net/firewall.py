@@ -2,10 +2,10 @@
 
 Theory of operation. The rules never change; what networks there are is in sets, what is published in maps (root only:
 a user's published ports are sockets of the holder). So a network that comes or goes is one element more or less.
-A connection from the machine's own loopback to a published
-port is routed into a bridge, so what comes from bridges for the loopback is dropped first of all.
-Containers of different networks don't reach each other, internal networks reach nothing, everything else leaves with
-the address of the machine. A connection that the holder makes in a client's name carries a mark; the answers, which
+A connection from the machine's own loopback to a published port is routed into a bridge, so what comes from bridges
+for the loopback is dropped first of all. Containers of different networks don't reach each other, internal networks
+reach nothing, everything else leaves with the address of the machine. What stays on one bridge passes these rules only
+where br_netfilter is loaded. A connection that the holder makes in a client's name carries a mark; the answers, which
 are for an address that isn't here, are brought back to it by that mark (ip-rule(8), the table 77).
 """
 
@@ -23,6 +23,7 @@ _RULES = f"""
 table {TABLE} {{
     set bridges {{ type ifname; }}
     set internal {{ type ifname; }}
+    set same {{ type ifname . ifname; }}
     set subnets4 {{ type ipv4_addr; flags interval; }}
     set subnets6 {{ type ipv6_addr; flags interval; }}
     map published4 {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
@@ -32,6 +33,7 @@ table {TABLE} {{
     chain forward {{
         type filter hook forward priority filter; policy accept;
         ct state established,related accept
+        iifname . oifname @same accept
         iifname @internal drop
         oifname @internal drop
         ct status dnat accept
@@ -120,7 +122,7 @@ def _publications(port: PublishedPort, target: str, verb: str) -> list[str]:
 
 def _elements(network: Network, verb: str) -> list[str]:
     name = f'"{network.interface}"'
-    found = [f"{verb} element {TABLE} bridges {{ {name} }}"]
+    found = [f"{verb} element {TABLE} bridges {{ {name} }}", f"{verb} element {TABLE} same {{ {name} . {name} }}"]
     if network.internal:
         found.append(f"{verb} element {TABLE} internal {{ {name} }}")
     found += [

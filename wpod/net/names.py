@@ -14,12 +14,10 @@ from collections.abc import Mapping, Sequence
 from wpod import programs
 from wpod.errors import WpodError
 from wpod.frozen import frozen
-from wpod.kernel import pidfd
 from wpod.model.network import Lease, Network
 from wpod.net.namespace import NetworkNamespace
 
 _PROGRAM = "aardvark-dns"
-_STARTED_SECONDS = 5.0
 
 
 @frozen
@@ -88,17 +86,16 @@ class NameServer:
                 os.kill(pid, number)
 
     def _start(self) -> int:
-        program = programs.require(_PROGRAM)
-        command = self._namespace.entering([program, "--config", self._directory, "-p", "53", "run"])
+        """It goes into the background by itself, once it listens, and notes its process number."""
+        command = self._namespace.entering([_PROGRAM, "--config", self._directory, "-p", "53", "run"])
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._directory}/aardvark.pid")
-        process = programs.start_orphan(command, environment={"PATH": programs.SEARCH_PATH})
-        if process is None or pidfd.wait_end(process, 0.05):
-            raise WpodError(
-                "aardvark-dns ended as soon as it was started",
-                hint="wpod run --network NAME needs port 53 of its gateway",
-            )
-        return process
+        child = programs.start_detached(command, environment={"PATH": programs.SEARCH_PATH})
+        _, status = os.waitpid(child, 0)
+        pid = self._running()
+        if status != 0 or pid is None:
+            raise WpodError("aardvark-dns can't be started", hint="is port 53 of the networks' gateways taken?")
+        return os.pidfd_open(pid)
 
 
 def _document(network: Network, named: Sequence[Named]) -> str:

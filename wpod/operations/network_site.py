@@ -154,7 +154,7 @@ class Site:
             if self._holder is None:
                 return
         namespace = self._holder.namespace if self._holder else NetworkNamespace()
-        if not self._rootless and not os.path.exists(f"/sys/class/net/{network.interface}"):
+        if not self._rootless and not _has_interface(network.interface):
             return
         self._apply(namespace, [links.remove_link(network.interface)])
         firewall.remove_network(namespace, network)
@@ -201,7 +201,7 @@ class Site:
             file.write(self._generation())
 
     def _there(self, network: Network) -> bool:
-        if not self._rootless and not os.path.exists(f"/sys/class/net/{network.interface}"):
+        if not self._rootless and not _has_interface(network.interface):
             return False
         try:
             with open(self._mark(network), encoding="ascii") as file:
@@ -353,6 +353,15 @@ class Site:
                     if os.readlink(path).startswith("net:["):
                         return holder.Remains(f"/proc/{state.pid}/ns/user", path)
         return None
+
+
+def _has_interface(name: str) -> bool:
+    """In this process's own network namespace, which the mounted /sys needn't show."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
 
 
 def _same_port(one: PublishedPort, other: PublishedPort) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from wpod.errors import CannotEnforce, WpodError
 from wpod.formats.state_file import Kind
@@ -112,6 +112,21 @@ def release_dead(store: Store) -> None:
         return
     finally:
         site.close()
+
+
+def release(store: Store, container_ids: Collection[str]) -> str:
+    """Give back the places of containers that are being removed; what can't be, in words, or ""."""
+    leases = [one for one in store.networks.leases() if one.container_id in container_ids]
+    if not leases:
+        return ""
+    site = Site(store)
+    try:
+        site.forget(container_ids, leases)
+    except WpodError as error:
+        return error.message
+    finally:
+        site.close()
+    return ""
 
 
 def _has_ended(store: Store, container_id: str) -> bool:

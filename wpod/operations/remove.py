@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from wpod.errors import InUse, NotThere, StoreError, WpodError, value_of
 from wpod.frozen import frozen
 from wpod.model.container import Container, Status
+from wpod.model.network import NetworkMode
 from wpod.operations import volumes
 from wpod.operations.create import launch_of
 from wpod.operations.locks import container_lock, try_lock
@@ -103,10 +104,22 @@ def _finish_group(store: Store, doomed: Sequence[_Doomed]) -> int:
         group = doomed[:held]
         for one in group:
             one.release(store)
+        _leave_networks(store, group)
         _forget(store, group)
         moved = [path for one in group for path in one.move_away(store)]
     remove_all_owned(moved)
     return held
+
+
+def _leave_networks(store: Store, group: Sequence[_Doomed]) -> None:
+    """Give back ports, names and addresses, while it is still recorded whose they are."""
+    leaving = {one.container_id for one in group if one.error is None and one.has_networks}
+    if leaving:
+        from wpod.operations.network_start import release
+
+        complaint = release(store, leaving)
+        for one in group if complaint else ():
+            one.complain(complaint)
 
 
 def _forget(store: Store, group: Sequence[_Doomed]) -> None:
@@ -174,6 +187,14 @@ class _Doomed:
             for_kind(self._record.plan.kind).release(launch_of(store, self._record, foreground=False))
         except WpodError as error:
             self._complaint = error.message
+
+    @property
+    def has_networks(self) -> bool:
+        return self._record.plan.network is NetworkMode.NETWORKS
+
+    def complain(self, text: str) -> None:
+        """It goes all the same, and this is told of it."""
+        self._complaint = self._complaint or text
 
     def move_away(self, store: Store) -> list[str]:
         """Where its files are now, ready to be deleted; what a kill leaves there is swept as staging."""
