@@ -1,0 +1,143 @@
+"""Native containers on networks: addresses, names, isolation, published ports, and what goes when they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+from tests.net.inside import Inside, free_port
+from tests.support.command import Wpod, eventually
+
+PROBE = "localhost/probe-native"
+SLEEP = ("idle",)
+
+
+def started(wpod: Wpod, name: str, *options: str) -> Inside:
+    """A running container, and the inside of its network namespace."""
+    wpod("run", "-d", "--name", name, *options, PROBE, *SLEEP).ok()
+    return Inside(int(wpod.field(name, "{{.State.Pid}}")))
+
+
+def address_of(wpod: Wpod, name: str, network: str) -> str:
+    """The IPv4 address that the kernel has on the interface which `inspect` names for the network."""
+    told = wpod.field(name, f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}')
+    links = json.loads(Inside(int(wpod.field(name, "{{.State.Pid}}"))).run("ip", "-j", "-4", "addr").stdout)
+    assert told in [address["local"] for link in links for address in link.get("addr_info", ())]
+    return told
+
+
+def test_the_default_network(networked: Wpod) -> None:
+    """Two containers reach each other by address; each finds its own in /etc/hosts; lo is up."""
+    first, second = started(networked, "a", "--network", "bridge"), started(networked, "b", "--network", "bridge")
+    address = address_of(networked, "a", "wpod")
+    hosts = networked("exec", "a", "/main", "read", "/etc/hosts").ok().out
+    assert hosts.splitlines()[-1].split() == [address, networked.field("a", "{{.Config.Hostname}}"), "a"]
+    with first:
+        first.serve("0.0.0.0", 80)
+        assert second.fetch(address, 80) == address_of(networked, "b", "wpod")
+        assert first.fetch("127.0.0.1", 80) == "127.0.0.1"
+
+
+def test_networks_are_isolated(networked: Wpod) -> None:
+    for name, *options in (("one",), ("two",), ("inner", "--internal")):
+        networked("network", "create", *options, name).ok()
+    server, same = started(networked, "a", "--network", "one"), started(networked, "b", "--network", "one")
+    other, both = (
+        started(networked, "c", "--network", "two"),
+        started(networked, "d", "--network", "one", "--network", "two"),
+    )
+    inner, inner_too = started(networked, "e", "--network", "inner"), started(networked, "f", "--network", "inner")
+    with server, inner_too:
+        server.serve("0.0.0.0", 80)
+        inner_too.serve("0.0.0.0", 80)
+        address = address_of(networked, "a", "one")
+        assert same.fetch(address, 80) is not None
+        assert both.fetch(address, 80) is not None
+        assert other.fetch(address, 80, patience_seconds=1) is None
+        assert inner.fetch(address, 80, patience_seconds=1) is None
+        assert inner.fetch(address_of(networked, "f", "inner"), 80) is not None
+
+
+def test_names_on_a_network(networked: Wpod) -> None:
+    """Name, alias and short ID lead to a container as long as it runs."""
+    networked("network", "create", "named").ok()
+    inside = started(networked, "a", "--network", "named:alias=web")
+    started(networked, "b", "--network", "named", "--network-alias", "db")
+    gateway = networked("network", "inspect", "-f", "{{(index .Subnets 0).Gateway}}", "named").ok().line
+    own, other = address_of(networked, "a", "named"), address_of(networked, "b", "named")
+    short = networked.field("b", "{{.Id}}")[:12]
+    eventually(lambda: inside.look_up("db", gateway) == [other])
+    assert [inside.look_up(name, gateway) for name in ("a", "web", "b", short)] == [[own], [own], [other], [other]]
+    resolver = networked("exec", "a", "/main", "read", "/etc/resolv.conf").ok().out
+    assert f"nameserver {gateway}\n" in resolver
+    networked("rm", "-f", "-t", "0", "b").ok()
+    eventually(lambda: inside.look_up("db", gateway) == [])
+
+
+def test_a_published_port(networked: Wpod, host: Inside) -> None:
+    """It leads to the container until that ends, for TCP and UDP; starting again opens it again."""
+    port = free_port()
+    inside = started(networked, "a", "-p", f"{port}:80", "-p", f"{port}:80/udp")
+    with inside:
+        inside.serve("0.0.0.0", 80)
+        inside.serve_datagrams("0.0.0.0", 80)
+        assert host.fetch("127.0.0.1", port) is not None
+        answer = host.ask("127.0.0.1", port, b"hello")
+        assert answer is not None
+        assert answer.endswith(b" hello")
+    networked("stop", "-t", "0", "a").ok()
+    networked("create", "--name", "other", PROBE, *SLEEP).ok()  # the next command that writes frees what is left
+    assert host.fetch("127.0.0.1", port, patience_seconds=1) is None
+    networked("start", "a").ok()
+    with Inside(int(networked.field("a", "{{.State.Pid}}"))) as again:
+        again.serve("0.0.0.0", 80)
+        assert host.fetch("127.0.0.1", port) is not None
+
+
+def test_a_port_that_another_container_has(networked: Wpod) -> None:
+    port = free_port()
+    started(networked, "a", "-p", f"{port}:80")
+    networked("run", "-d", "--name", "b", "-p", f"127.0.0.1:{port}:80", PROBE, *SLEEP).fails(125, str(port), "in use")
+    assert networked("ps", "-a", "--format", "{{.Names}}").ok().line == "a"
+
+
+def test_a_fixed_address_and_what_is_refused(networked: Wpod) -> None:
+    networked("network", "create", "--subnet", "10.97.0.0/24", "fixed").ok()
+    started(networked, "a", "--network", "fixed", "--ip", "10.97.0.77", "--mac-address", "92:d0:c6:0a:29:33")
+    assert address_of(networked, "a", "fixed") == "10.97.0.77"
+    link = Inside(int(networked.field("a", "{{.State.Pid}}"))).run("ip", "link", "show", "eth0").stdout
+    assert "92:d0:c6:0a:29:33" in link
+    for address, word in (("10.97.0.77", "in use"), ("10.98.0.1", "10.97.0.0/24"), ("10.97.0.1", "10.97.0.0/24")):
+        networked("run", "-d", "--network", "fixed", "--ip", address, PROBE, *SLEEP).fails(125, address, word)
+    networked("run", "--network", "nosuch", PROBE, *SLEEP).fails(125, "nosuch", "not found")
+    assert networked("ps", "-aq").ok().line == networked.field("a", "{{.Id}}")[:12]
+
+
+def test_a_container_that_was_killed_gives_its_address_back(networked: Wpod) -> None:
+    networked("network", "create", "--subnet", "10.99.0.0/30", "tiny").ok()
+    started(networked, "a", "--network", "tiny")
+    networked("run", "-d", "--network", "tiny", PROBE, *SLEEP).fails(125, "no free address")
+    os.kill(int(networked.field("a", "{{.State.Pid}}")), signal.SIGKILL)
+    networked("wait", "a").ok()
+    started(networked, "b", "--network", "tiny")
+    assert address_of(networked, "b", "tiny") == "10.99.0.2"
+
+
+def test_another_container_s_network(networked: Wpod) -> None:
+    first = started(networked, "a", "--network", "bridge")
+    second = started(networked, "b", "--network", "container:a")
+    with first:
+        first.serve("127.0.0.1", 8000)
+        assert second.fetch("127.0.0.1", 8000) == "127.0.0.1"
+    networked("rm", "-f", "-t", "0", "a").ok()
+    networked("run", "--rm", "--network", "container:a", PROBE, *SLEEP).fails(125, "no container", "a")
+
+
+def test_a_network_in_the_foreground(networked: Wpod) -> None:
+    """The exit status is the guest's, and the address is free again."""
+    out = networked("run", "--rm", "--network", "bridge", PROBE, "list", "/sys/class/net").ok().out
+    assert sorted(out.split()) == ["eth0", "lo"]
+    networked("run", "--rm", "--network", "bridge", PROBE, "exit", "42").exits(42)
+    started(networked, "a", "--network", "bridge")
+    assert address_of(networked, "a", "wpod").endswith(".2")
