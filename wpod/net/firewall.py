@@ -11,7 +11,7 @@ are for an address that isn't here, are brought back to it by that mark (ip-rule
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wpod.errors import WpodError
 from wpod.model.network import Network, PublishedPort
@@ -90,8 +90,7 @@ def add_network(namespace: NetworkNamespace, network: Network) -> None:
 
 def remove_network(namespace: NetworkNamespace, network: Network) -> None:
     """Let the rules forget a network. What they don't know is done already."""
-    for statement in _elements(network, "delete"):
-        namespace.run(["nft", "-f", "-"], statement.encode())
+    _drop(namespace, [(one, one.replace("add", "delete", 1)) for one in _elements(network, "add")])
 
 
 def publish(namespace: NetworkNamespace, ports: Iterable[tuple[PublishedPort, str]]) -> None:
@@ -103,9 +102,12 @@ def publish(namespace: NetworkNamespace, ports: Iterable[tuple[PublishedPort, st
 
 def withdraw(namespace: NetworkNamespace, ports: Iterable[tuple[PublishedPort, str]]) -> None:
     """Take back what `publish` did; what isn't there is done already."""
-    for port, target in ports:
-        for statement in _publications(port, target, "delete"):
-            namespace.run(["nft", "-f", "-"], statement.encode())
+    pairs = [
+        pair
+        for port, target in ports
+        for pair in zip(_publications(port, target, "add"), _publications(port, target, "delete"), strict=True)
+    ]
+    _drop(namespace, pairs)
 
 
 def _publications(port: PublishedPort, target: str, verb: str) -> list[str]:
@@ -129,6 +131,18 @@ def _elements(network: Network, verb: str) -> list[str]:
         f"{verb} element {TABLE} subnets{6 if ':' in one.subnet else 4} {{ {one.subnet} }}" for one in network.subnets
     ]
     return found
+
+
+def _drop(namespace: NetworkNamespace, pairs: Sequence[tuple[str, str]]) -> None:
+    """Delete elements, each given as what adds it and what deletes it.
+
+    nft refuses to delete what isn't there, and with it all else of that transaction: so each is added first, which
+    changes nothing where it is there, and fails where the key leads elsewhere by now. Then each is tried alone.
+    """
+    whole = "\n".join(statement for pair in pairs for statement in pair)
+    if pairs and namespace.run(["nft", "-f", "-"], whole.encode()).status != 0 and len(pairs) > 1:
+        for pair in pairs:
+            namespace.run(["nft", "-f", "-"], "\n".join(pair).encode())
 
 
 def _load(namespace: NetworkNamespace, text: str) -> None:

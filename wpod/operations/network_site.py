@@ -93,8 +93,8 @@ class Site:
                 for container_id in container_ids:
                     self._holder.forget(container_id)
         else:
-            for container_id in container_ids:
-                firewall.withdraw(NetworkNamespace(), self._publications(container_id, leases))
+            published = [pair for one in container_ids for pair in self._publications(one, leases)]
+            firewall.withdraw(NetworkNamespace(), published)
         self._store.networks.release(container_ids)
         if self._holder is not None or not self._rootless:
             self._update_names(self._holder.namespace if self._holder else NetworkNamespace())
