@@ -104,16 +104,18 @@ def start_detached(
     *,
     environment: Mapping[str, str],
     keep_descriptors: Sequence[int] = (),
+    errors: int | None = None,
 ) -> int:
     """Start a program in a session of its own with /dev/null as its three streams; returns its pid.
 
-    It inherits `keep_descriptors` under their own numbers and nothing else. By posix_spawn: no fork
-    of the interpreter, and no import of subprocess on the way of `run -d`. Raises MissingProgram,
-    WpodError.
+    It inherits `keep_descriptors` under their own numbers and nothing else; `errors` is a descriptor for its standard
+    error. By posix_spawn: no fork of the interpreter, and no import of subprocess on the way of `run -d`. Raises
+    MissingProgram, WpodError.
     """
     program = require(arguments[0])
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
+    streams = (null, null, null if errors is None else errors)
+    actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, source, number) for number, source in enumerate(streams)]
     for descriptor in keep_descriptors:
         os.set_inheritable(descriptor, True)
     try:
@@ -132,6 +134,21 @@ def start_detached(
         for descriptor in keep_descriptors:
             os.set_inheritable(descriptor, False)
         os.close(null)
+
+
+def run_to_background(arguments: Sequence[str], *, environment: Mapping[str, str]) -> Finished:
+    """Run a program that goes into the background by itself: only its first process is waited for.
+
+    `run` would wait for whoever has inherited its streams. Raises MissingProgram, WpodError.
+    """
+    errors = os.memfd_create("wpod-errors", os.MFD_CLOEXEC)
+    try:
+        pid = start_detached(arguments, environment=environment, errors=errors)
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return Finished(code if code >= 0 else 128 - code, b"", os.pread(errors, 65536, 0))
+    finally:
+        os.close(errors)
 
 
 def start_orphan(

@@ -20,6 +20,7 @@ from wpod.formats import launch_plan
 from wpod.frozen import frozen
 from wpod.kernel import user_namespace
 from wpod.net.namespace import NetworkNamespace
+from wpod.plan import etc_files
 
 _ANSWER_BYTES = 65536
 _READY_BYTES = 4096
@@ -166,7 +167,7 @@ def _launch(control: int, remains: Remains | None) -> int:
         try:
             child = programs.start_detached(
                 [paths.part("wpod-network"), "hold", str(plan)],
-                environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+                environment={"PATH": programs.SEARCH_PATH},
                 keep_descriptors=(control, writer, plan),
             )
         finally:
@@ -187,10 +188,11 @@ def _start_pasta(run: str, holder: Connection, pid: int) -> None:
     pid_file = f"{directory(run)}/pasta.pid"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pid_file)
-    done = programs.run(
-        ["pasta", "--quiet", "--config-net", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none",
+    done = programs.run_to_background(
+        ["pasta", "--quiet", "--config-net", "--no-map-gw", "--dns-forward", etc_files.FORWARDED_NAME_SERVER,
+         "-t", "none", "-u", "none", "-T", "none", "-U", "none",
          "--userns", f"/proc/{pid}/ns/user", "--netns", f"/proc/{pid}/ns/net", "--pid", pid_file],
-        environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        environment={"PATH": programs.SEARCH_PATH},
     )  # fmt: skip
     if done.status != 0:
         hint = "is /dev/net/tun there and open to this user?" if "tun" in done.stderr.decode(errors="replace") else None

@@ -90,11 +90,12 @@ class NameServer:
         command = self._namespace.entering([_PROGRAM, "--config", self._directory, "-p", "53", "run"])
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._directory}/aardvark.pid")
-        child = programs.start_detached(command, environment={"PATH": programs.SEARCH_PATH})
-        _, status = os.waitpid(child, 0)
+        done = programs.run_to_background(command, environment={"PATH": programs.SEARCH_PATH})
         pid = self._running()
-        if status != 0 or pid is None:
-            raise WpodError("aardvark-dns can't be started", hint="is port 53 of the networks' gateways taken?")
+        if done.status != 0 or pid is None:
+            raise WpodError(
+                f"aardvark-dns can't be started: {done.complaint}", hint="is port 53 of the networks' gateways taken?"
+            )
         return os.pidfd_open(pid)
 
 

@@ -93,6 +93,14 @@ fn worded(message: &LinkMessage, error: Errno) -> String {
     )
 }
 
+/// Sends one message in this network namespace.
+pub fn ask_once(message: &[u8]) -> Result<(), Errno> {
+    match ask(&open()?, message)? {
+        0 => Ok(()),
+        error => Err(Errno::from_raw_os_error(error)),
+    }
+}
+
 fn open() -> Result<rustix::fd::OwnedFd, Errno> {
     let socket = rustix::net::socket_with(
         AddressFamily::NETLINK,

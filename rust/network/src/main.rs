@@ -1,14 +1,22 @@
 //! `wpod-network`: what containers with networks need beside their own process.
 //!
 //! * `apply FILE` sends the link messages of a container or of a bridge, and ends.
+//! * `hold FD` is the holder of what a user's containers share ([`hold`]).
 
 mod apply;
+mod control;
+mod datagrams;
+mod hold;
 mod link_messages;
+mod namespaces;
+mod plan;
+mod publication;
+mod relay;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: wpod-network apply FILE [PID]";
+const USAGE: &str = "usage: wpod-network apply FILE [PID] | wpod-network hold FD";
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
@@ -22,6 +30,7 @@ fn main() -> ExitCode {
         [Some("apply"), Some(file), rest @ ..] if rest.len() < 2 => {
             apply::run(file, rest.first().copied().flatten())
         }
+        [Some("hold"), Some(fd)] => hold::run(fd),
         _ => Err(USAGE.to_owned()),
     };
     match done {

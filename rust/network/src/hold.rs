@@ -1,0 +1,446 @@
+//! The holder: one process in the user and network namespace that the containers of a user share.
+//!
+//! # Theory of operation
+//! It keeps the namespaces alive, relays published ports, and ends, with the processes that serve the namespace (pasta,
+//! the name server), when the last container that it was told of has ended and no command is connected any more.
+//! Whatever it waits for is in one epoll: commands on the control socket, the ends of containers (pidfds), sockets of
+//! published ports, and the connections under way. The sockets of ports were made by the commands, in the host's
+//! network namespace, which this process can't enter; those to the containers it makes itself.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{epoll, Timespec};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use rustix::process::{pidfd_send_signal, Signal};
+
+use crate::control::{self, Request};
+use crate::datagrams::Datagrams;
+use crate::namespaces;
+use crate::plan::Plan;
+use crate::publication::{Protocol, Publication};
+use crate::relay::{self, Pair, Side};
+
+/// How long nobody needs it before it ends: a container may be stopped and started again.
+const LINGER: Duration = Duration::from_secs(2);
+/// How often idle datagram peers are looked for, where there are any.
+const DATAGRAM_ROUND: Duration = Duration::from_secs(5);
+const EVENTS: usize = 64;
+/// Accepted at once from one port before others get their turn.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+/// `hold FD`: the plan is in a memfd.
+pub fn run(fd: &str) -> Result<(), String> {
+    let fd: i32 = fd
+        .parse()
+        .ok()
+        .filter(|fd| *fd > 2)
+        .ok_or("hold needs a descriptor")?;
+    let plan = Plan::read(fd)?;
+    match namespaces::enter(&plan)? {
+        namespaces::Role::Parent => Ok(()),
+        namespaces::Role::Holder => {
+            let ready = take(plan.ready);
+            match Holder::new(take(plan.control)) {
+                Ok(holder) => {
+                    let told = format!("R{}", std::process::id());
+                    let _ = std::fs::File::from(ready).write_all(told.as_bytes());
+                    holder.serve()
+                }
+                Err(error) => {
+                    let told = format!("E1\nit cannot be set up: {error}");
+                    let _ = std::fs::File::from(ready).write_all(told.as_bytes());
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+fn take(fd: i32) -> OwnedFd {
+    // SAFETY: the plan names descriptors that were left open for this process, each taken once.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// What an entry of the epoll is about.
+enum Watched {
+    Control,
+    Client(OwnedFd),
+    /// A container's keeper.
+    Keeper {
+        container: String,
+        process: OwnedFd,
+    },
+    Port(Publication),
+    Pair(Box<Pair>),
+    /// A datagram peer's socket to a container.
+    Answers {
+        port: usize,
+        peer: relay::Peer,
+        socket: OwnedFd,
+    },
+}
+
+struct Holder {
+    epoll: OwnedFd,
+    control: OwnedFd,
+    watched: Vec<Option<Watched>>,
+    free: Vec<usize>,
+    datagrams: Datagrams,
+    helpers: HashMap<String, OwnedFd>,
+    clients: usize,
+    containers: usize,
+    unneeded_since: Option<Instant>,
+    /// Given up for a moment where descriptors run out, so that a connection can be taken and closed.
+    spare: Option<OwnedFd>,
+}
+
+impl Holder {
+    fn new(control: OwnedFd) -> Result<Holder, Errno> {
+        rustix::io::ioctl_fionbio(&control, true)?;
+        let mut holder = Holder {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            control,
+            watched: Vec::new(),
+            free: Vec::new(),
+            datagrams: Datagrams::default(),
+            helpers: HashMap::new(),
+            clients: 0,
+            containers: 0,
+            unneeded_since: Some(Instant::now()),
+            spare: spare(),
+        };
+        let token = holder.insert(Watched::Control);
+        holder.watch_level(holder.control.as_fd(), token)?;
+        Ok(holder)
+    }
+
+    fn serve(mut self) -> Result<(), String> {
+        loop {
+            let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
+            let timeout = self.patience().map(|left| Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: i64::from(left.subsec_nanos()),
+            });
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                timeout.as_ref(),
+            ) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(format!("waiting fails: {error}")),
+            }
+            for event in &events {
+                self.handle(event.data.u64() as usize);
+            }
+            self.drop_idle_peers();
+            if self.is_over() {
+                for process in self.helpers.values() {
+                    let _ = pidfd_send_signal(process, Signal::TERM);
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// How long nothing needs to happen before this process has something to do of its own.
+    fn patience(&self) -> Option<Duration> {
+        let linger = self
+            .unneeded_since
+            .map(|since| LINGER.saturating_sub(since.elapsed()));
+        let round = (!self.datagrams.is_empty()).then_some(DATAGRAM_ROUND);
+        match (linger, round) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.unneeded_since.is_some_and(|since| since.elapsed() >= LINGER)
+    }
+
+    fn note_need(&mut self) {
+        let needed = self.clients > 0 || self.containers > 0;
+        self.unneeded_since = match (needed, self.unneeded_since) {
+            (true, _) => None,
+            (false, None) => Some(Instant::now()),
+            (false, since) => since,
+        };
+    }
+
+    fn insert(&mut self, watched: Watched) -> usize {
+        if let Some(token) = self.free.pop() {
+            self.watched[token] = Some(watched);
+            return token;
+        }
+        self.watched.push(Some(watched));
+        self.watched.len() - 1
+    }
+
+    /// Takes an entry out; its descriptors close with it, and leave the epoll by that.
+    fn remove(&mut self, token: usize) {
+        if let Some(removed) = self.watched.get_mut(token).and_then(Option::take) {
+            match removed {
+                Watched::Client(_) => self.clients -= 1,
+                Watched::Keeper { .. } => self.containers -= 1,
+                Watched::Answers { port, peer, .. } => self.datagrams.forget(port, peer),
+                _ => {}
+            }
+            self.free.push(token);
+            self.note_need();
+        }
+    }
+
+    fn remove_if(&mut self, is_over: bool, token: usize) {
+        if is_over {
+            self.remove(token);
+        }
+    }
+
+    fn watch_level(&self, source: impl AsFd, token: usize) -> Result<(), Errno> {
+        epoll::add(
+            &self.epoll,
+            source,
+            epoll::EventData::new_u64(token as u64),
+            epoll::EventFlags::IN,
+        )
+    }
+
+    fn handle(&mut self, token: usize) {
+        match self.watched.get_mut(token).and_then(Option::as_mut) {
+            Some(Watched::Control) => self.greet(),
+            Some(Watched::Client(_)) => self.hear(token),
+            Some(Watched::Keeper { container, .. }) => {
+                let ended = container.clone();
+                self.forget(&ended);
+            }
+            Some(Watched::Port(publication)) => match publication.protocol {
+                Protocol::Tcp => self.accept(token),
+                Protocol::Udp => self.pass_datagrams(token),
+            },
+            Some(Watched::Pair(pair)) => {
+                let is_over = pair.pump();
+                self.remove_if(is_over, token);
+            }
+            Some(Watched::Answers { port, peer, socket }) => {
+                let (port, peer) = (*port, *peer);
+                let received = relay::receive_all(socket);
+                if received.is_empty() {
+                    self.remove(token);
+                } else if let Some(Some(Watched::Port(publication))) = self.watched.get(port) {
+                    self.datagrams.heard(port, peer);
+                    for datagram in received {
+                        let _ = rustix::net::sendto(
+                            &publication.socket,
+                            &datagram,
+                            relay::QUIET,
+                            &peer.address(),
+                        );
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn greet(&mut self) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        while let Ok(client) = rustix::net::accept_with(&self.control, flags) {
+            // Whoever can open the socket's file is this user or root; root has no number here.
+            let own = rustix::process::geteuid();
+            if !rustix::net::sockopt::socket_peercred(&client).is_ok_and(|peer| peer.uid == own) {
+                continue;
+            }
+            let Ok(copy) = client.try_clone() else { continue };
+            self.clients += 1;
+            let token = self.insert(Watched::Client(client));
+            if self.watch_level(&copy, token).is_err() {
+                self.remove(token);
+            }
+            self.note_need();
+        }
+    }
+
+    fn hear(&mut self, token: usize) {
+        let Some(Some(Watched::Client(client))) = self.watched.get(token) else {
+            return;
+        };
+        let answer = match control::receive(client) {
+            Ok(Some(request)) => match self.obey(request) {
+                Ok(answer) => answer,
+                Err(error) => format!("error {error}"),
+            },
+            Ok(None) => return self.remove(token),
+            Err(error) => format!("error {error}"),
+        };
+        if let Some(Some(Watched::Client(client))) = self.watched.get(token) {
+            if rustix::net::send(client, answer.as_bytes(), relay::QUIET).is_err() {
+                self.remove(token);
+            }
+        }
+    }
+
+    fn obey(&mut self, request: Request) -> Result<String, String> {
+        let failed = |error: Errno| error.to_string();
+        match request {
+            Request::Use { container, process } => {
+                let before = self
+                    .find(|one| matches!(one, Watched::Keeper { container: own, .. } if *own == container));
+                for token in before {
+                    self.remove(token);
+                }
+                let watched = process.try_clone().map_err(|error| error.to_string())?;
+                self.containers += 1;
+                let token = self.insert(Watched::Keeper {
+                    container,
+                    process: watched,
+                });
+                let Some(Some(Watched::Keeper { process, .. })) = self.watched.get(token) else {
+                    return Err("lost".to_owned());
+                };
+                self.watch_level(process.as_fd(), token).map_err(failed)?;
+                self.note_need();
+            }
+            Request::Publish(publication) => {
+                rustix::io::ioctl_fionbio(&publication.socket, true).map_err(failed)?;
+                let token = self.insert(Watched::Port(publication));
+                let Some(Some(Watched::Port(publication))) = self.watched.get(token) else {
+                    return Err("lost".to_owned());
+                };
+                self.watch_level(publication.socket.as_fd(), token)
+                    .map_err(failed)?;
+            }
+            Request::Forget { container } => self.forget(&container),
+            Request::Helper { name, process } => {
+                self.helpers.insert(name, process);
+            }
+            Request::List => {
+                let mut words = vec!["ok".to_owned(), std::process::id().to_string()];
+                words.extend(self.watched.iter().flatten().filter_map(|one| match one {
+                    Watched::Keeper { container, .. } => Some(container.clone()),
+                    _ => None,
+                }));
+                return Ok(words.join("\0"));
+            }
+        }
+        Ok("ok".to_owned())
+    }
+
+    fn find(&self, wanted: impl Fn(&Watched) -> bool) -> Vec<usize> {
+        let entries = self.watched.iter().enumerate();
+        entries
+            .filter(|(_, one)| one.as_ref().is_some_and(&wanted))
+            .map(|(token, _)| token)
+            .collect()
+    }
+
+    /// A container has ended: its ports close. Connections under way end when its own sockets do.
+    fn forget(&mut self, container: &str) {
+        let own = self.find(|one| match one {
+            Watched::Keeper { container: of, .. } => of == container,
+            Watched::Port(publication) => publication.container == container,
+            _ => false,
+        });
+        for token in own {
+            let peers = self.find(|one| matches!(one, Watched::Answers { port, .. } if *port == token));
+            for peer in peers {
+                self.remove(peer);
+            }
+            self.remove(token);
+        }
+    }
+
+    fn accept(&mut self, token: usize) {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let Some(Some(Watched::Port(publication))) = self.watched.get(token) else {
+                return;
+            };
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            match rustix::net::acceptfrom_with(&publication.socket, flags) {
+                Ok((client, address)) => {
+                    let peer = address.and_then(relay::Peer::of);
+                    if let Ok(server) = relay::connect(publication, peer) {
+                        self.join(client, server);
+                    }
+                }
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    // The connection would wait, and wake this process, for ever: it is taken and closed.
+                    self.spare = None;
+                    let _ = rustix::net::accept_with(&publication.socket, flags);
+                    self.spare = spare();
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn join(&mut self, client: OwnedFd, server: OwnedFd) {
+        let token = self.insert(Watched::Pair(Box::new(Pair::new(client, server))));
+        let Some(Some(Watched::Pair(pair))) = self.watched.get(token) else {
+            return;
+        };
+        let flags =
+            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        let watch = |side| {
+            epoll::add(
+                &self.epoll,
+                pair.socket(side),
+                epoll::EventData::new_u64(token as u64),
+                flags,
+            )
+        };
+        if watch(Side::Client).and_then(|()| watch(Side::Server)).is_err() {
+            self.remove(token);
+        }
+    }
+
+    fn pass_datagrams(&mut self, token: usize) {
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let Some(Some(Watched::Port(publication))) = self.watched.get(token) else {
+                return;
+            };
+            let Some((datagram, peer)) = relay::receive_from(&publication.socket) else {
+                return;
+            };
+            if let Some(known) = self.datagrams.known(token, peer) {
+                if let Some(Some(Watched::Answers { socket, .. })) = self.watched.get(known) {
+                    let _ = rustix::net::send(socket, &datagram, relay::QUIET);
+                }
+                continue;
+            }
+            let Ok(socket) = relay::connect(publication, Some(peer)) else {
+                continue;
+            };
+            let _ = rustix::net::send(&socket, &datagram, relay::QUIET);
+            if let Some(oldest) = self.datagrams.too_many() {
+                self.remove(oldest);
+            }
+            let entry = self.insert(Watched::Answers {
+                port: token,
+                peer,
+                socket,
+            });
+            self.datagrams.remember(token, peer, entry);
+            let Some(Some(Watched::Answers { socket, .. })) = self.watched.get(entry) else {
+                return;
+            };
+            if self.watch_level(socket.as_fd(), entry).is_err() {
+                self.remove(entry);
+            }
+        }
+    }
+
+    fn drop_idle_peers(&mut self) {
+        for token in self.datagrams.idle() {
+            self.remove(token);
+        }
+    }
+}
+
+fn spare() -> Option<OwnedFd> {
+    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+}

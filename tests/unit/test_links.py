@@ -1,0 +1,89 @@
+"""Link messages: what they are made of, and how a container's are made of its network's."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from wpod.model.network import Driver, Lease, Network, Subnet
+from wpod.net import links
+
+NETWORK = Network(
+    3, "n", "a" * 64, Driver.BRIDGE, "wpod3", 0, (Subnet("10.89.0.0/24", "10.89.0.1"), Subnet("fd00:3::/64", "fd00:3::1"))
+)  # fmt: skip
+LEASE = Lease("n", "c" * 64, "eth0", ("10.89.0.7/24", "fd00:3::7/64"), "02:00:00:00:00:07")
+
+
+def header(message: links.Message) -> tuple[int, int]:
+    """Length and type of a netlink message (netlink(7))."""
+    length, kind = struct.unpack_from("=IH", message.content)
+    return length, kind
+
+
+def test_each_message_is_whole() -> None:
+    messages = [
+        *links.bridge(NETWORK),
+        *links.template(NETWORK, "eth0", 0),
+        *links.relay_routes(),
+        links.remove_link("x"),
+    ]
+    for message in messages:
+        assert header(message)[0] == len(message.content), message.name
+
+
+def test_a_container_s_messages_have_its_own_values() -> None:
+    template = links.template(NETWORK, "eth0", 0)
+    made = links.filled(template, LEASE)
+    assert [one.name for one in made] == ["loopback", "veth", "interface-up", "address", "address", "route", "route"]
+    assert [one.here for one in made] == [False, True, False, False, False, False, False]
+    veth = made[1].content
+    assert links.link_name(LEASE).encode() in veth
+    assert bytes.fromhex("020000000007") in veth
+    assert b"eth0\0" in veth
+    assert struct.pack("=I", links.bridge_index(NETWORK)) in veth
+    assert made[1].pid_offset > 0
+    assert bytes([10, 89, 0, 7]) in made[3].content
+    assert bytes.fromhex("fd000003000000000000000000000007") in made[4].content
+    for before, after in zip(template, made, strict=True):
+        assert len(before.content) == len(after.content)
+
+
+def test_nothing_of_the_template_is_left() -> None:
+    for one in links.filled(links.template(NETWORK, "eth0", 0), LEASE):
+        for mark in (links._NAME, links._MAC, links._ADDRESS4, links._ADDRESS6):
+            assert mark not in one.content, one.name
+
+
+def test_a_second_network_has_another_interface_and_a_worse_route() -> None:
+    made = links.filled(links.template(NETWORK, "eth1", 1), LEASE)
+    assert "loopback" not in [one.name for one in made]
+    index = struct.pack("=I", 3)
+    assert all(index in one.content for one in made if one.name != "veth")
+    assert struct.pack("=I", 101) in next(one.content for one in made if one.name == "route")
+
+
+def test_an_internal_network_has_no_route() -> None:
+    internal = Network(4, "i", "b" * 64, Driver.BRIDGE, "wpod4", 0, NETWORK.subnets, internal=True)
+    assert "route" not in [one.name for one in links.template(internal, "eth0", 0)]
+
+
+def test_link_names_tell_containers_and_networks_apart() -> None:
+    others = [
+        Lease("m", LEASE.container_id, "eth1", (), ""),
+        Lease("n", "d" * 64, "eth0", (), ""),
+    ]
+    names = {links.link_name(one) for one in (LEASE, *others)}
+    assert len(names) == 3
+    assert all(len(name) == len(links._NAME) for name in names)
+
+
+def test_what_is_written_is_read() -> None:
+    made = links.filled(links.template(NETWORK, "eth0", 0), LEASE)
+    assert links.from_text(links.to_text(made)) == made
+
+
+@pytest.mark.parametrize("text", ["", "wpod-links 0\n", "wpod-links 1\nhere x\n", "wpod-links 1\nhere x 0 -1 zz\n"])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        links.from_text(text)
