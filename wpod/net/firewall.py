@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from wpod.errors import WpodError
 from wpod.model.network import Network, PublishedPort
-from wpod.net.links import RELAY_MARK
+from wpod.net.links import RELAY_MARK, RETURN_MARK
 from wpod.net.namespace import NetworkNamespace
 
 TABLE = "inet wpod"
@@ -66,12 +66,12 @@ table {TABLE} {{
         dnat ip6 to meta l4proto . th dport map @published_any6
     }}
     chain relay_out {{
-        type route hook output priority mangle; policy accept;
+        type filter hook output priority mangle; policy accept;
         meta mark {RELAY_MARK:#x} ct mark set meta mark
     }}
     chain relay_back {{
         type filter hook prerouting priority mangle; policy accept;
-        ct direction reply ct mark {RELAY_MARK:#x} meta mark set ct mark
+        ct direction reply ct mark {RELAY_MARK:#x} meta mark set {RETURN_MARK:#x}
     }}
 }}
 """

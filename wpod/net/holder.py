@@ -183,13 +183,26 @@ def _launch(control: int, remains: Remains | None) -> int:
     return int(told[1:])
 
 
+def _name_server_options() -> list[str]:
+    """Where the host asks a name server of its own loopback, pasta leads an address to it.
+
+    Not elsewhere: answers of the host's name servers would come from that address, whomever a container has asked.
+    """
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
+            known = etc_files.reachable(file.read(1 << 20))
+    except OSError:
+        known = []
+    return [] if known else ["--dns-forward", etc_files.FORWARDED_NAME_SERVER]
+
+
 def _start_pasta(run: str, holder: Connection, pid: int) -> None:
     """One pasta connects the shared namespace with the world: no port of it, nothing of the host's loopback."""
     pid_file = f"{directory(run)}/pasta.pid"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pid_file)
     done = programs.run_to_background(
-        ["pasta", "--quiet", "--config-net", "--no-map-gw", "--dns-forward", etc_files.FORWARDED_NAME_SERVER,
+        ["pasta", "--quiet", "--config-net", "--no-map-gw", *_name_server_options(),
          "-t", "none", "-u", "none", "-T", "none", "-U", "none",
          "--userns", f"/proc/{pid}/ns/user", "--netns", f"/proc/{pid}/ns/net", "--pid", pid_file],
         environment={"PATH": programs.SEARCH_PATH},

@@ -31,7 +31,8 @@ _CREATE = 0x605  # NLM_F_REQUEST, ACK, CREATE, EXCL
 _CHANGE = 0x005  # NLM_F_REQUEST, ACK
 _NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _NEW_ROUTE, _NEW_RULE = 16, 17, 20, 24, 32
 _LOCAL_ROUTE = 2  # RTN_LOCAL
-RELAY_MARK = 0x77706F64
+RELAY_MARK = 0x77706F64  # what the holder sends in a client's name (rust/network/src/relay.rs)
+RETURN_MARK = 0x77706F65  # the answers; another one, or what is sent would be routed here as well
 _RELAY_TABLE = 77
 
 # What stands for a container's own values in the messages of a network. None occurs in a real message: an address of
@@ -112,7 +113,7 @@ def relay_routes() -> list[Message]:
     messages = []
     for family in (2, 10):
         rule = {"family": family, "table": _RELAY_TABLE, "action": 1}
-        attributes = [("FRA_FWMARK", RELAY_MARK), ("FRA_TABLE", _RELAY_TABLE), ("FRA_PRIORITY", _RELAY_TABLE)]
+        attributes = [("FRA_FWMARK", RETURN_MARK), ("FRA_TABLE", _RELAY_TABLE), ("FRA_PRIORITY", _RELAY_TABLE)]
         messages.append(Message(True, "rule", _encoded("rule", rule, attributes, _NEW_RULE, _CREATE), errno.EEXIST))
         route = {"family": family, "table": _RELAY_TABLE, "proto": 4, "scope": 254, "type": _LOCAL_ROUTE}
         content = _encoded("route", route, [("RTA_OIF", 1)], _NEW_ROUTE, _CREATE)

@@ -59,8 +59,7 @@ def resolv_conf(names: Names, host_file: str) -> str:
     if not servers and names.mode is NetworkMode.HOST:
         servers = found.servers
     elif not servers:
-        reachable = [one for one in found.servers if not one.startswith("127.") and one != "::1"]
-        servers = reachable or ([FORWARDED_NAME_SERVER] if names.forwarded else [])
+        servers = reachable(host_file) or ([FORWARDED_NAME_SERVER] if names.forwarded else [])
     search = [one for one in asked.search if one != "."] if asked.search else list(found.search)
     if names.name_servers and not asked.search:
         search.insert(0, SEARCH_DOMAIN)
@@ -69,6 +68,11 @@ def resolv_conf(names: Names, host_file: str) -> str:
     lines += [f"nameserver {server}" for server in servers]
     lines += [f"options {' '.join(options)}"] if options else []
     return "".join(f"{line}\n" for line in lines)
+
+
+def reachable(host_file: str) -> list[str]:
+    """The name servers of a resolv.conf that aren't on the host's own loopback."""
+    return [one for one in _Resolver.of(host_file).servers if not one.startswith("127.") and one != "::1"]
 
 
 class _Resolver:
