@@ -223,3 +223,35 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= _LARGEST_PORT):
         raise ValueError(f"has a port that is not a number from 1 to {_LARGEST_PORT}: {text!r:.20}")
     return int(text)
+
+
+def subnet(text: str) -> str:
+    """--subnet: CIDR form, without host bits."""
+    from wpod.errors import UsageError
+    from wpod.plan import addresses
+
+    try:
+        return str(addresses.parse_subnet(text))
+    except UsageError as error:
+        raise ValueError(error.message) from None
+
+
+def network_option(text: str) -> tuple[str, str]:
+    """--opt: `mtu=BYTES` so far."""
+    key, equals, value = text.partition("=")
+    if key in (
+        "isolate",
+        "vlan",
+        "metric",
+        "mode",
+        "parent",
+        "no_default_route",
+        "vrf",
+        "com.docker.network.bridge.name",
+    ):
+        raise NotSupportedYet(f"the network option {key}")
+    if key not in ("mtu", "com.docker.network.driver.mtu") or not equals:
+        raise ValueError("must be mtu=BYTES")
+    if not (value.isascii() and value.isdigit() and 1280 <= int(value[:6]) <= _LARGEST_PORT):
+        raise ValueError(f"has an MTU that is not a number from 1280 to {_LARGEST_PORT}")
+    return "mtu", value

@@ -47,6 +47,7 @@ class Completes(enum.Enum):
     RUNNING_CONTAINERS = "running-containers"
     IMAGES = "images"
     VOLUMES = "volumes"
+    NETWORKS = "networks"
     OBJECTS = "objects"  # containers, images and volumes
     FILES = "files"
     DIRECTORIES = "directories"

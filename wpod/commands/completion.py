@@ -61,6 +61,8 @@ def _of_store(store: Store, kind: str, typed: str) -> Iterator[tuple[str, str]]:
         yield from _containers(store, typed, running=kind.startswith("running"))
     if kind in ("images", "objects"):
         yield from _images(store, typed)
+    if kind in ("networks", "objects"):
+        yield from ((network.name, "network") for network in store.networks.all())
     if kind in ("volumes", "objects"):
         yield from ((volume.name, "volume") for volume in store.volumes.all())
     if kind == "sources":

@@ -13,7 +13,7 @@ Finder = Callable[[str], dict[str, object]]
 
 
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
-    """A container, else an image, else a volume of that name; --type looks only among its own."""
+    """A container, else an image, a volume or a network of that name; --type looks only among its own."""
     kind = options.text("type")
     if options.flag("latest") and kind not in ("all", "container"):
         raise UsageError("--latest means the container created last: --type must be container or all")
@@ -24,6 +24,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         "container": _container_finder(session, options),
         "image": lambda name: image_document(session, name),
         "volume": lambda name: volume_document(session, name),
+        "network": lambda name: network_document(session, name),
     }
 
     def find(name: str) -> dict[str, object]:
@@ -83,6 +84,13 @@ def volume_document(session: Session, name: str) -> dict[str, object]:
     from wpod.queries import volumes
 
     return volumes.document(session.store.volumes.get(name))
+
+
+def network_document(session: Session, name: str) -> dict[str, object]:
+    """The object of `network inspect`."""
+    from wpod.queries import networks
+
+    return networks.document(networks.find(session.store, name))
 
 
 def _with_latest(session: Session, options: Options, arguments: tuple[str, ...]) -> list[str]:

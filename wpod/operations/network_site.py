@@ -23,7 +23,7 @@ from wpod.net import firewall, holder, links
 from wpod.net.names import Named, NameServer
 from wpod.net.namespace import NetworkNamespace
 from wpod.operations import network_records
-from wpod.plan import addresses
+from wpod.plan import addresses, etc_files
 from wpod.runtime.backend import NOT_JOINED, Joined
 from wpod.state.networks import Lookup
 from wpod.storage.store import Store
@@ -136,6 +136,7 @@ class Site:
             messages = self._messages(leases, {network.name: network}, position=len(present))
             self._apply(namespace, messages, state.pid)
             self._update_names(namespace)
+            self._write_hosts(record)
 
     def disconnect(self, container: Container, network: str) -> None:
         """Take a running container off a network. Raises NotThere, WpodError."""
@@ -146,6 +147,7 @@ class Site:
             self._apply(namespace, [links.remove_link(links.link_name(lease))])
         self._store.networks.release([record.container_id], network)
         self._update_names(namespace)
+        self._write_hosts(record)
 
     def remove_network(self, network: Network) -> None:
         """Take a network's bridge and rules away, where they are; nobody is on it."""
@@ -340,6 +342,22 @@ class Site:
                     os.close(started)
         finally:
             os.close(lock)
+
+    def _write_hosts(self, record: ContainerRecord) -> None:
+        """/etc/hosts of a running container, in place: it is the very file that the container has."""
+        plan = record.plan
+        if plan.no_hosts:
+            return
+        names = etc_files.Names(
+            hostname=plan.hostname,
+            name=record.name,
+            mode=plan.network,
+            leases=tuple(self._store.networks.leases(record.container_id)),
+            asked=plan.networking.names,
+        )
+        path = f"{self._store.paths.container(record.container_id).etc}/hosts"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(etc_files.hosts(names, ""))
 
     def _remains(self, records: Sequence[ContainerRecord]) -> holder.Remains | None:
         """The shared namespaces, as a container's monitor holds them open."""

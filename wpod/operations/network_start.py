@@ -178,10 +178,13 @@ def disconnect(store: Store, container: Container, network: str) -> None:
         site.close()
 
 
-def reload(store: Store) -> None:
-    """Make bridges, rules, ports and names of all running containers anew, as they are recorded."""
+def reload(store: Store) -> list[str]:
+    """Make bridges, rules, ports and names of all running containers anew, as they are recorded; their IDs."""
+    container_ids = sorted({one.container_id for one in store.networks.leases()})
     site = Site(store)
     try:
-        site.restore({one.container_id for one in store.networks.leases()}, anew=True)
+        if container_ids:
+            site.restore(container_ids, anew=True)
     finally:
         site.close()
+    return container_ids

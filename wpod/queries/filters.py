@@ -110,7 +110,11 @@ def _volume(_store: Store, value: str) -> Predicate:
 
 
 def _network(_store: Store, value: str) -> Predicate:
-    return lambda container: container.record.plan.network.value == value
+    def fits(container: Container) -> bool:
+        plan = container.record.plan
+        return value == plan.network.value or value in {one.network for one in plan.networking.attachments}
+
+    return fits
 
 
 def _pod(_store: Store, _value: str) -> Predicate:

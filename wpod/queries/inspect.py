@@ -5,10 +5,10 @@ from __future__ import annotations
 from wpod import times
 from wpod.formats.state_file import Cause, Confinement, Engine, Kind
 from wpod.model.container import Container, ContainerPlan, MountPlan, RootKind, Status
-from wpod.model.network import NetworkMode
 from wpod.model.request import LimitOptions
 from wpod.paths import ContainerPaths
 from wpod.plan.security import DEFAULT_CAPABILITIES
+from wpod.queries import networks
 from wpod.storage.store import Store
 
 _SHM_BYTES = 65536000
@@ -58,7 +58,7 @@ def container_document(store: Store, container: Container) -> dict[str, object]:
         "GraphDriver": _graph_driver(plan, own),
         "Mounts": [_mount(mount) for mount in plan.mounts if mount.kind != "tmpfs"],
         "Dependencies": [],
-        "NetworkSettings": _network_settings(),
+        "NetworkSettings": networks.settings(store, record),
         "Namespace": "",
         "IsInfra": False,
         "IsService": False,
@@ -131,12 +131,9 @@ def _mount(mount: MountPlan) -> dict[str, object]:
 _PROPAGATION = ("private", "shared", "slave", "unbindable")
 
 
-def _network_settings() -> dict[str, object]:
-    return {
-        "EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "",
-        "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "MacAddress": "", "Bridge": "", "SandboxID": "",
-        "HairpinMode": False, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0, "Ports": {}, "SandboxKey": "",
-    }  # fmt: skip
+def _network_mode(plan: ContainerPlan) -> str:
+    """podman's words: `bridge`, `container:ID`, `ns:PATH`, none and host."""
+    return f"{plan.network.value}:{plan.networking.target}" if plan.networking.target else plan.network.value
 
 
 def _config(container: Container) -> dict[str, object]:
@@ -173,6 +170,7 @@ def _config(container: Container) -> dict[str, object]:
 
 def _host_config(container: Container, own: ContainerPaths) -> dict[str, object]:
     record, plan = container.record, container.record.plan
+    names = plan.networking.names
     security = [f"seccomp={plan.seccomp_profile}"] if plan.seccomp_profile else []
     return {
         "Binds": [_bind(mount) for mount in plan.mounts if mount.kind != "tmpfs"],
@@ -186,18 +184,18 @@ def _host_config(container: Container, own: ContainerPaths) -> dict[str, object]
             "Tag": "",
             "Size": f"{plan.log_max_bytes}B",
         },
-        "NetworkMode": plan.network.value,
-        "PortBindings": {},
+        "NetworkMode": _network_mode(plan),
+        "PortBindings": networks.bindings(record),
         "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
         "AutoRemove": record.remove,
         "VolumeDriver": "",
         "VolumesFrom": None,
         "CapAdd": [f"CAP_{name}" for name in plan.capabilities_added],
         "CapDrop": [f"CAP_{name}" for name in plan.capabilities_dropped or _dropped_by_kind(plan)],
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
-        "ExtraHosts": [],
+        "Dns": list(names.servers),
+        "DnsOptions": list(names.options),
+        "DnsSearch": list(names.search),
+        "ExtraHosts": [f"{name}:{address}" for words, address in names.hosts for name in words.split()],
         "GroupAdd": [],
         "IpcMode": "shareable" if plan.kind is Kind.NATIVE else "host",
         "Cgroup": "",
@@ -264,7 +262,7 @@ def _wpod(container: Container) -> dict[str, object]:
         "KindReason": plan.kind_reason,
         "Cause": container.observed.cause.name.lower(),
         "StartCount": container.record.start_count,
-        "Network": "host" if plan.network is NetworkMode.HOST else "none",
+        "Network": plan.network.value,
         "Monitored": container.observed.monitored if running else None,
         "LogBytes": state.log_bytes if state else 0,
         "DroppedLogLines": state.dropped_lines if state else 0,

@@ -144,6 +144,11 @@ class ContainerTable:
                 [(container_id,) for container_id in container_ids],
             )
 
+    def change_plan(self, container_id: str, plan: ContainerPlan) -> None:
+        """Record another plan for a container, which its caller has locked. One that isn't there is done already."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE container SET plan = ? WHERE container_id = ?", (to_json(plan), container_id))
+
     def delete(self, container_id: str, *, with_volumes: bool = False) -> list[str]:
         """Forget one container as `forget` does; what isn't there is done already. Returns the volumes' names."""
         return list(self.forget({container_id: with_volumes}).volumes)

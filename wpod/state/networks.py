@@ -61,6 +61,17 @@ class NetworkTable:
         """Sorted by name. Raises StoreError where one can't be read."""
         return [_network(row) for row in self._database.rows("SELECT number, record FROM network ORDER BY name")]
 
+    def readable(self) -> tuple[list[Network], list[StoreError]]:
+        """As `all`, going on past records that can't be read, each of which gives an error."""
+        found: list[Network] = []
+        problems: list[StoreError] = []
+        for row in self._database.rows("SELECT number, record FROM network ORDER BY name"):
+            try:
+                found.append(_network(row))
+            except StoreError as error:
+                problems.append(error)
+        return found, problems
+
     def find(self, name_or_id: str) -> Network:
         """By name, ID or unique ID prefix. Raises NotThere, AmbiguousName."""
         found = self._database.rows("SELECT number, record FROM network WHERE name = ?", (name_or_id,))

@@ -17,11 +17,11 @@ LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 INDEX: dict[str, dict[str, str]] = {
     "container": {
         "run": "run", "create": "create", "ps": "ps", "start": "start", "stop": "stop", "restart": "restart",
-        "kill": "kill", "rm": "rm", "wait": "wait", "logs": "logs", "inspect": "inspect", "exec": "exec_",
+        "kill": "kill", "rm": "rm", "wait": "wait", "logs": "logs", "port": "port", "inspect": "inspect", "exec": "exec_",
         "container run": "run", "container create": "create", "container ps": "ps", "container ls": "ps",
         "container list": "ps", "container start": "start", "container stop": "stop",
         "container restart": "restart", "container kill": "kill", "container rm": "rm",
-        "container wait": "wait", "container logs": "logs", "container exec": "exec_",
+        "container wait": "wait", "container logs": "logs", "container port": "port", "container exec": "exec_",
         "container inspect": "container_inspect", "container exists": "exists", "container prune": "prune",
         "container cleanup": "cleanup",
     },
@@ -42,13 +42,18 @@ INDEX: dict[str, dict[str, str]] = {
         "version": "version", "info": "info", "completion": "completion", "__complete": "complete",
         "system info": "info", "system check": "check",
     },
-    "network": {},
+    "network": {
+        "network create": "create", "network ls": "ls", "network list": "ls", "network inspect": "inspect",
+        "network rm": "rm", "network prune": "prune", "network exists": "exists", "network connect": "connect",
+        "network disconnect": "disconnect", "network reload": "reload",
+    },
 }  # fmt: skip
 
 GROUPS = {
     "container": "Containers",
     "image": "Images",
     "volume": "Named volumes",
+    "network": "Networks",
     "system": "wpod itself",
 }
 

@@ -17,7 +17,7 @@ PS_FILTERS = ("ancestor", "before", "exited", "id", "label", "name", "network", 
 PS_SORT = ("command", "created", "id", "image", "names", "runningfor", "size", "status")
 WAIT_CONDITIONS = ("configured", "created", "exited", "initialized", "removing", "running", "stopped", "stopping",
                    "unknown")  # fmt: skip
-INSPECT_TYPES = ("all", "container", "image", "volume")
+INSPECT_TYPES = ("all", "container", "image", "network", "volume")
 
 
 def run() -> Verb:
@@ -231,17 +231,32 @@ def logs() -> Verb:
     )
 
 
+def port() -> Verb:
+    return Verb(
+        ("port",),
+        "Show where the ports of a container are published",
+        "wpod.commands.container.port:execute",
+        (flag("all a", "Show those of all that run"), latest()),
+        (
+            Positional("CONTAINER", 1, 1, Completes.CONTAINERS, ("all", "latest")),
+            Positional("PORT[/PROTOCOL]", 0, 1),
+        ),
+        hot=True,
+        examples=("wpod port web", "wpod port web 80/tcp"),
+    )
+
+
 def inspect() -> Verb:
     return Verb(
         ("inspect",),
-        "Show all about containers, images or volumes as JSON",
+        "Show all about containers, images, networks or volumes as JSON",
         "wpod.commands.inspect:execute",
         (
             Option(("format", "f"), Kind.VALUE, "json, or a Go template", metavar="FORMAT", default="json"),
             latest(),
             flag("size s", "Add how much the container wrote and how large its root is"),
             Option(("type", "t"), Kind.VALUE, "Look only among objects of this type", values.choice(*INSPECT_TYPES),
-                   "TYPE", "all", "all, container, image or volume", Completes.WORDS, INSPECT_TYPES),
+                   "TYPE", "all", "all, container, image, network or volume", Completes.WORDS, INSPECT_TYPES),
         ),
         (Positional("NAME", 1, None, Completes.OBJECTS, ("latest",)),),
         hot=True,

@@ -106,9 +106,9 @@ def _fields(session: Session, container: Container, whole: bool, *, sized: bool)
         "ID": record.container_id if whole else ids.short(record.container_id), "Id": record.container_id,
         "Image": record.image_name, "ImageID": record.image_id if whole else ids.short(record.image_id),
         "Command": command, "Created": created, "CreatedAt": created, "CreatedHuman": since, "RunningFor": since,
-        "Status": status, "State": status, "Ports": "", "Names": record.name,
+        "Status": status, "State": status, "Ports": _ports(container), "Names": record.name,
         "Size": _size_text(session, container) if sized else "", "Labels": dict(record.labels),
-        "Mounts": [mount.target for mount in record.plan.mounts], "Networks": "",
+        "Mounts": [mount.target for mount in record.plan.mounts], "Networks": ",".join(_networks(container)),
         "Pid": _pid(container), "Pod": "", "PodName": "", "AutoRemove": record.remove, "Exited": ended,
         "ExitedAt": _seconds(state.finished_nanoseconds if ended and state else 0),
         "ExitCode": container.observed.exit_code, "StartedAt": _seconds(state.started_nanoseconds if state else 0),
@@ -170,11 +170,11 @@ def _json(session: Session, container: Container, *, sized: bool) -> dict[str, o
         "Mounts": [mount.target for mount in record.plan.mounts],
         "Names": [record.name],
         "Namespaces": {},
-        "Networks": [],
+        "Networks": _networks(container),
         "Pid": _pid(container),
         "Pod": "",
         "PodName": "",
-        "Ports": None,
+        "Ports": _port_documents(container),
         "Size": size,
         "StartedAt": _seconds(state.started_nanoseconds if state else 0),
         "State": container.observed.status.value,
@@ -182,6 +182,32 @@ def _json(session: Session, container: Container, *, sized: bool) -> dict[str, o
         "Created": record.created_nanoseconds // _BILLION,
         "Wpod": {"SchemaVersion": 1, "Kind": record.plan.kind.name.lower()},
     }
+
+
+def _ports(container: Container) -> str:
+    """Published ports, and exposed ones that are not; loaded only where there are some."""
+    networking = container.record.plan.networking
+    if not (networking.ports or networking.exposed):
+        return ""
+    from wpod.queries.networks import port_texts
+
+    published = {(one.container_port, one.protocol) for one in networking.ports}
+    inside = [f"{one.number}/{one.protocol.value}" for one in networking.exposed
+              if (one.number, one.protocol) not in published]  # fmt: skip
+    return ", ".join([*port_texts(networking.ports), *inside])
+
+
+def _port_documents(container: Container) -> list[dict[str, object]] | None:
+    ports = container.record.plan.networking.ports
+    if not ports:
+        return None
+    from wpod.queries.networks import port_documents
+
+    return port_documents(ports)
+
+
+def _networks(container: Container) -> list[str]:
+    return [one.network for one in container.record.plan.networking.attachments]
 
 
 def _pid(container: Container) -> int:

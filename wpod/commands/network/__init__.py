@@ -1,0 +1,1 @@
+"""wpod network"""

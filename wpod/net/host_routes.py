@@ -1,0 +1,42 @@
+"""What the host has addresses and routes of: no network of containers may overlap with it (proc(5), /proc/net)."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+
+from wpod.plan.addresses import AnyNetwork
+
+
+def taken() -> list[AnyNetwork]:
+    """The destinations of the host's routes but the default ones, which lead everywhere."""
+    return [*_routes4(), *_routes6()]
+
+
+def interfaces() -> set[str]:
+    """The names of the host's interfaces."""
+    return {name for _, name in socket.if_nameindex()}
+
+
+def _routes4() -> list[AnyNetwork]:
+    found: list[AnyNetwork] = []
+    with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
+        for line in file.readlines()[1:]:
+            words = line.split()
+            address, mask = (int.from_bytes(bytes.fromhex(words[index]), "little") for index in (1, 7))
+            if mask:
+                length = mask.bit_count()
+                found.append(ipaddress.IPv4Network((address & mask, length)))
+    return found
+
+
+def _routes6() -> list[AnyNetwork]:
+    found: list[AnyNetwork] = []
+    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
+        for line in file:
+            words = line.split()
+            length = int(words[1], 16)
+            if length and not words[0].startswith(("fe8", "ff")):
+                found.append(ipaddress.IPv6Network((bytes.fromhex(words[0]), length), strict=False))
+    return found

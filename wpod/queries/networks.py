@@ -1,0 +1,146 @@
+"""Networks as they are shown: podman's documents, and a container's part of them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from wpod import times
+from wpod.errors import NotThere, StoreError, UsageError, WpodError
+from wpod.model.container import ContainerRecord
+from wpod.model.network import DEFAULT_NETWORK, Driver, Lease, Network, PublishedPort, Subnet
+from wpod.plan.addresses import DEFAULT_SUBNET
+from wpod.storage.store import Store
+
+# Shown until somebody uses it, which records it.
+_UNUSED_DEFAULT = Network(
+    1, DEFAULT_NETWORK, "0" * 64, Driver.BRIDGE, "wpod0", 0, (Subnet(DEFAULT_SUBNET, "10.88.0.1"),), dns=False
+)  # fmt: skip
+
+
+def find(store: Store, name_or_id: str) -> Network:
+    """As the table's, and the default network before its first use. Raises NotThere, AmbiguousName, StoreError."""
+    try:
+        return store.networks.find(name_or_id)
+    except NotThere:
+        if name_or_id == DEFAULT_NETWORK:
+            return _UNUSED_DEFAULT
+        raise
+
+
+def selected(store: Store, terms: Sequence[tuple[str, str]]) -> tuple[list[Network], list[StoreError]]:
+    """Those that fit (terms of one key: any of them, of several keys: all), and what can't be read. Raises UsageError."""
+    found, problems = store.networks.readable()
+    if DEFAULT_NETWORK not in {one.name for one in found}:
+        found = sorted([*found, _UNUSED_DEFAULT], key=lambda one: one.name)
+    for key in dict.fromkeys(key for key, _ in terms):
+        values = [value for known, value in terms if known == key]
+        found = [one for one in found if any(_fits(one, key, value) for value in values)]
+    return found, problems
+
+
+def _fits(network: Network, key: str, value: str) -> bool:
+    if key == "name":
+        return value in network.name
+    if key == "id":
+        return network.network_id.startswith(value)
+    if key == "driver":
+        return network.driver.value == value
+    if key == "label":
+        name, equals, wanted = value.partition("=")
+        return name in network.labels and (not equals or network.labels[name] == wanted)
+    raise UsageError(f"invalid filter {key!r:.80}: must be driver, id, label or name")
+
+
+def document(network: Network) -> dict[str, object]:
+    """podman's keys of `network inspect`."""
+    return {
+        "name": network.name,
+        "id": network.network_id,
+        "driver": network.driver.value,
+        "network_interface": network.interface,
+        "created": times.rfc3339(network.created_nanoseconds),
+        "subnets": [_subnet(one) for one in network.subnets],
+        "ipv6_enabled": network.ipv6,
+        "internal": network.internal,
+        "dns_enabled": network.dns,
+        **({"labels": dict(network.labels)} if network.labels else {}),
+        **({"options": dict(network.options)} if network.options else {}),
+        "ipam_options": {"driver": "host-local"},
+    }
+
+
+def _subnet(subnet: Subnet) -> dict[str, object]:
+    found: dict[str, object] = {"subnet": subnet.subnet, "gateway": subnet.gateway}
+    if subnet.first:
+        found["lease_range"] = {"start_ip": subnet.first, "end_ip": subnet.last}
+    return found
+
+
+def port_texts(ports: Sequence[PublishedPort]) -> list[str]:
+    """`0.0.0.0:8080->80/tcp`, as `ps` shows them."""
+    return [f"{_shown(one.host_address)}:{one.host_port}->{one.container_port}/{one.protocol.value}" for one in ports]
+
+
+def port_documents(ports: Sequence[PublishedPort]) -> list[dict[str, object]] | None:
+    """The key Ports of `ps --format json`."""
+    return [
+        {"host_ip": one.host_address, "container_port": one.container_port, "host_port": one.host_port, "range": 1,
+         "protocol": one.protocol.value}
+        for one in ports
+    ] or None  # fmt: skip
+
+
+def bindings(record: ContainerRecord) -> dict[str, object]:
+    """`HostConfig.PortBindings`: by port of the container."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in record.plan.networking.ports:
+        entry = {"HostIp": one.host_address, "HostPort": str(one.host_port)}
+        found.setdefault(f"{one.container_port}/{one.protocol.value}", []).append(entry)
+    return dict(found)
+
+
+def settings(store: Store, record: ContainerRecord) -> dict[str, object]:
+    """`NetworkSettings`: what the container's leases say, empty where it is on no network (any more)."""
+    leases = store.networks.leases(record.container_id)
+    networks = {lease.network: _endpoint(store, lease) for lease in leases}
+    for attachment in record.plan.networking.attachments:
+        networks.setdefault(attachment.network, _endpoint(store, Lease(attachment.network, "", "", (), "")))
+    exposed = {f"{one.number}/{one.protocol.value}": None for one in record.plan.networking.exposed}
+    first = next(iter(networks.values()), _endpoint(store, Lease("", "", "", (), "")))
+    shared = ("NetworkID", "DriverOpts", "IPAMConfig", "Links", "Aliases")
+    return {
+        **{key: value for key, value in first.items() if key not in shared},
+        "Bridge": "", "SandboxID": "", "HairpinMode": False, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
+        "Ports": {**exposed, **bindings(record)}, "SandboxKey": "",
+        "Networks": networks,
+    }  # fmt: skip
+
+
+def _endpoint(store: Store, lease: Lease) -> dict[str, object]:
+    four = next((one for one in lease.addresses if ":" not in one), "")
+    six = next((one for one in lease.addresses if ":" in one), "")
+    return {
+        "EndpointID": "", "Gateway": _gateway(store, lease.network, four), "IPAddress": four.partition("/")[0],
+        "IPPrefixLen": int(four.partition("/")[2] or 0), "IPv6Gateway": _gateway(store, lease.network, six),
+        "GlobalIPv6Address": six.partition("/")[0], "GlobalIPv6PrefixLen": int(six.partition("/")[2] or 0),
+        "MacAddress": lease.mac, "NetworkID": lease.network, "DriverOpts": None, "IPAMConfig": None, "Links": None,
+        "Aliases": list(lease.aliases),
+    }  # fmt: skip
+
+
+def _gateway(store: Store, network: str, address: str) -> str:
+    if not address:
+        return ""
+    try:
+        subnets = store.networks.find(network).subnets
+    except WpodError:
+        return ""
+    own = ipaddress.ip_interface(address).network
+    return next((one.gateway for one in subnets if ipaddress.ip_network(one.subnet) == own), "")
+
+
+def _shown(host_address: str) -> str:
+    if not host_address:
+        return "0.0.0.0"  # noqa: S104 - shown, not bound
+    return f"[{host_address}]" if ":" in host_address else host_address
