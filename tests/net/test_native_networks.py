@@ -125,13 +125,13 @@ def test_a_container_that_was_killed_gives_its_address_back(networked: Wpod) -> 
 
 
 def test_another_container_s_network(networked: Wpod) -> None:
-    first = started(networked, "a", "--network", "bridge")
-    second = started(networked, "b", "--network", "container:a")
+    first = started(networked, "first", "--network", "bridge")
+    second = started(networked, "b", "--network", "container:first")
     with first:
         first.serve("127.0.0.1", 8000)
         assert second.fetch("127.0.0.1", 8000) == "127.0.0.1"
-    networked("rm", "-f", "-t", "0", "a").ok()
-    networked("run", "--rm", "--network", "container:a", PROBE, *SLEEP).fails(125, "no container", "a")
+    networked("rm", "-f", "-t", "0", "first").ok()
+    networked("run", "--rm", "--network", "container:first", PROBE, *SLEEP).fails(125, "no container", "first")
 
 
 def test_a_network_in_the_foreground(networked: Wpod) -> None:

@@ -29,7 +29,7 @@ def find(store: Store, name_or_id: str) -> Network:
 
 
 def selected(store: Store, terms: Sequence[tuple[str, str]]) -> tuple[list[Network], list[StoreError]]:
-    """Those that fit (terms of one key: any of them, of several keys: all), and what can't be read. Raises UsageError."""
+    """Those that fit (of terms with one key any, of several keys all), and what can't be read. Raises UsageError."""
     found, problems = store.networks.readable()
     if DEFAULT_NETWORK not in {one.name for one in found}:
         found = sorted([*found, _UNUSED_DEFAULT], key=lambda one: one.name)
@@ -68,6 +68,22 @@ def document(network: Network) -> dict[str, object]:
         **({"options": dict(network.options)} if network.options else {}),
         "ipam_options": {"driver": "host-local"},
     }
+
+
+def fields(network: Network) -> dict[str, object]:
+    """The same for templates, which podman writes with the names of its Go fields."""
+    subnets = []
+    for one in network.subnets:
+        found: dict[str, object] = {"Subnet": one.subnet, "Gateway": one.gateway, "LeaseRange": None}
+        if one.first:
+            found["LeaseRange"] = {"StartIP": one.first, "EndIP": one.last}
+        subnets.append(found)
+    return {
+        "Name": network.name, "ID": network.network_id, "Driver": network.driver.value,
+        "NetworkInterface": network.interface, "Created": times.rfc3339(network.created_nanoseconds),
+        "Subnets": subnets, "IPv6Enabled": network.ipv6, "Internal": network.internal, "DNSEnabled": network.dns,
+        "Labels": dict(network.labels), "Options": dict(network.options), "IPAMOptions": {"driver": "host-local"},
+    }  # fmt: skip
 
 
 def _subnet(subnet: Subnet) -> dict[str, object]:

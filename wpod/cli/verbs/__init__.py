@@ -17,7 +17,8 @@ LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "pa
 INDEX: dict[str, dict[str, str]] = {
     "container": {
         "run": "run", "create": "create", "ps": "ps", "start": "start", "stop": "stop", "restart": "restart",
-        "kill": "kill", "rm": "rm", "wait": "wait", "logs": "logs", "port": "port", "inspect": "inspect", "exec": "exec_",
+        "kill": "kill", "rm": "rm", "wait": "wait", "logs": "logs", "port": "port", "inspect": "inspect",
+        "exec": "exec_",
         "container run": "run", "container create": "create", "container ps": "ps", "container ls": "ps",
         "container list": "ps", "container start": "start", "container stop": "stop",
         "container restart": "restart", "container kill": "kill", "container rm": "rm",

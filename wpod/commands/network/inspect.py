@@ -9,4 +9,10 @@ from wpod.commands.session import Session
 
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
     """What was found is printed; what wasn't is told after it."""
-    return print_found(session, options.text("format"), arguments, lambda name: network_document(session, name))
+    from wpod.output import template
+    from wpod.queries import networks as queries
+
+    format_ = options.text("format")
+    if template.wants_json(format_):
+        return print_found(session, format_, arguments, lambda name: network_document(session, name))
+    return print_found(session, format_, arguments, lambda name: queries.fields(queries.find(session.store, name)))

@@ -26,11 +26,7 @@ def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> 
         for one in found:
             session.output.line(one.name)
     elif format_ and format_ != "table":
-        rows = [
-            {**queries.document(one), "ID": one.network_id if whole else ids.short(one.network_id), "Name": one.name,
-             "Driver": one.driver.value, "Labels": dict(one.labels)}
-            for one in found
-        ]  # fmt: skip
+        rows = [{**queries.fields(one), "ID": one.network_id if whole else ids.short(one.network_id)} for one in found]
         session.output.text(template.rows(format_, rows, _HEADERS, heading=heading))
     else:
         lines = [[one.network_id if whole else ids.short(one.network_id), one.name, one.driver.value] for one in found]
