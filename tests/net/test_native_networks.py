@@ -67,12 +67,17 @@ def test_names_on_a_network(networked: Wpod) -> None:
     gateway = networked("network", "inspect", "-f", "{{(index .Subnets 0).Gateway}}", "named").ok().line
     own, other = address_of(networked, "a", "named"), address_of(networked, "b", "named")
     short = networked.field("b", "{{.Id}}")[:12]
-    eventually(lambda: inside.look_up("db", gateway) == [other])
-    assert [inside.look_up(name, gateway) for name in ("a", "web", "b", short)] == [[own], [own], [other], [other]]
+    eventually(lambda: inside.look_up("db.dns.podman", gateway) == [other])
+    assert [inside.look_up(f"{name}.dns.podman", gateway) for name in ("a", "web", "b", short)] == [
+        [own],
+        [own],
+        [other],
+        [other],
+    ]
     resolver = networked("exec", "a", "/main", "read", "/etc/resolv.conf").ok().out
     assert f"nameserver {gateway}\n" in resolver
     networked("rm", "-f", "-t", "0", "b").ok()
-    eventually(lambda: inside.look_up("db", gateway) == [])
+    eventually(lambda: inside.look_up("db.dns.podman", gateway) == [])
 
 
 def test_a_published_port(networked: Wpod, host: Inside) -> None:
