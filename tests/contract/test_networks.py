@@ -28,17 +28,46 @@ def test_host_shows_the_hosts_interfaces(subject: Subject) -> None:
 
 
 @pytest.mark.own
-@pytest.mark.parametrize("network", ["bridge", "pasta", "slirp4netns", "container:x", "mine", "ns:/run/x"])
-def test_other_modes_are_refused_by_name(subject: Subject, network: str) -> None:
-    subject.wpod("run", "--rm", "--network", network, subject.image, "line", "x").fails(
-        125, network, "not supported yet"
-    )
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("slirp4netns", "not supported yet"),
+        ("pasta:-t,80", "not supported yet"),
+        ("container:nosuch", "no such container"),
+        ("nosuch", "network not found"),
+    ],
+)
+def test_what_is_not_there_is_refused_by_name(subject: Subject, network: str, words: str) -> None:
+    name = network.partition(":")[2] if network.startswith("container") else network.partition(":")[0]
+    subject.wpod("run", "--rm", "--network", network, subject.image, "line", "x").fails(125, name, words)
     assert subject.wpod("ps", "-aq").ok().out == ""
 
 
 @pytest.mark.own
-@pytest.mark.parametrize("option", [("-p", "8080:80"), ("--publish", "80"), ("-P",), ("--ip", "10.0.0.2")])
-def test_publishing_is_refused_by_name(subject: Subject, option: tuple[str, ...]) -> None:
-    result = subject.wpod("run", "--rm", *option, subject.image, "line", "x")
-    result.fails(125, "not supported yet")
+@pytest.mark.wasm
+def test_a_wasm_container_joins_no_network_yet(subject: Subject) -> None:
+    subject.wpod("run", "--rm", "--network", "bridge", subject.image, "line", "x").fails(125, "wasm", "-p")
+    assert subject.wpod("ps", "-aq").ok().out == ""
+
+
+@pytest.mark.own
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("-p", "0:80"), "port"),
+        (("-p", "80:80:80:80"), "HOST_PORT"),
+        (("-p", "8000-8002:80-81"), "3 ports"),
+        (("-p", "8080:80/sctp"), "sctp"),
+        (("-p", "70000:80"), "70000"),
+        (("--ip", "10.0.0.300"), "IPv4"),
+        (("--ip6", "10.0.0.3"), "IPv6"),
+        (("--network", "none", "--ip", "10.0.0.3"), "need a network"),
+        (("--network", "none", "--network", "host"), "several"),
+        (("--mac-address", "01:00:00:00:00:01"), "multicast"),
+        (("--add-host", "db"), "NAME:ADDRESS"),
+        (("--add-host", "db:10.0.0.1", "--no-hosts"), "--no-hosts"),
+    ],
+)
+def test_options_that_make_no_sense(subject: Subject, options: tuple[str, ...], word: str) -> None:
+    subject.wpod("run", "--rm", *options, subject.image, "line", "x").fails(125, word)
     assert subject.wpod("ps", "-aq").ok().out == ""

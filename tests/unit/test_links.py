@@ -9,9 +9,8 @@ import pytest
 from wpod.model.network import Driver, Lease, Network, Subnet
 from wpod.net import links
 
-NETWORK = Network(
-    3, "n", "a" * 64, Driver.BRIDGE, "wpod3", 0, (Subnet("10.89.0.0/24", "10.89.0.1"), Subnet("fd00:3::/64", "fd00:3::1"))
-)  # fmt: skip
+SUBNETS = (Subnet("10.89.0.0/24", "10.89.0.1"), Subnet("fd00:3::/64", "fd00:3::1"))
+NETWORK = Network(3, "n", "a" * 64, Driver.BRIDGE, "wpod3", 0, SUBNETS)
 LEASE = Lease("n", "c" * 64, "eth0", ("10.89.0.7/24", "fd00:3::7/64"), "02:00:00:00:00:07")
 
 

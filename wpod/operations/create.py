@@ -67,6 +67,10 @@ def create_scaled(
     store: Store, request: RunRequest, image: Image, command_line: tuple[str, ...], undo: UndoStack, *, count: int
 ) -> list[ContainerRecord]:
     """`count` containers of one request, to be started detached: NAME-1 to NAME-`count`; as `create_undoable`."""
+    fixed = next((port.host_port for port in request.network.ports if port.host_port), 0)
+    if count > 1 and fixed:
+        raise UsageError(f"--scale {count} can't publish port {fixed} of the host for all of them",
+                         hint="leave the host's port out: each gets a free one, which wpod port tells")  # fmt: skip
     sweep(store)
     base = request.identity.name or _free_name(store)
     numbered = [f"{base}-{number}" for number in range(1, count + 1)]

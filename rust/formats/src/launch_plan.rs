@@ -77,6 +77,7 @@ enum Shape {
     Tmpfs,
     Rlimit,
     IdMap,
+    Listener,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,6 +158,7 @@ const KEYS: &[Key] = &[
     runner("supplementary-group", Times::Any, Shape::Number),
     runner("memory-max-bytes", Times::AtMostOnce, Shape::Positive),
     runner("rlimit", Times::Any, Shape::Rlimit),
+    runner("listen", Times::Any, Shape::Listener),
     monitor("runtime", Times::Once, Shape::Path),
     monitor("runtime-argument", Times::Any, Shape::Any),
     monitor("bundle", Times::Once, Shape::Path),
@@ -185,6 +187,7 @@ impl Shape {
             Shape::Tmpfs => Tmpfs::parse(value).is_some(),
             Shape::Rlimit => Rlimit::parse(value).is_some(),
             Shape::IdMap => IdMap::parse(value).is_some(),
+            Shape::Listener => Listener::parse(value).is_some(),
         }
     }
 }
@@ -275,6 +278,12 @@ impl<'a> LaunchPlan<'a> {
     pub fn rlimits(&self) -> impl Iterator<Item = Rlimit<'a>> + Clone {
         self.all("rlimit")
             .filter_map(|value| Rlimit::parse(value.to_bytes()))
+    }
+
+    /// The listening sockets, in order.
+    pub fn listeners(&self) -> impl Iterator<Item = Listener<'a>> + Clone {
+        self.all("listen")
+            .filter_map(|value| Listener::parse(value.to_bytes()))
     }
 
     /// The lines of `uid-map` or `gid-map`, in order.
@@ -475,6 +484,28 @@ impl<'a> Rlimit<'a> {
     }
 }
 
+/// `FD:NAME`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listener<'a> {
+    /// A descriptor that was inherited.
+    pub descriptor: i32,
+    /// What the guest finds in LISTEN_FDNAMES (sd_listen_fds(3)).
+    pub name: &'a [u8],
+}
+
+impl<'a> Listener<'a> {
+    fn parse(value: &'a [u8]) -> Option<Self> {
+        let colon = value.iter().position(|&byte| byte == b':')?;
+        let (number, name) = (&value[..colon], &value[colon + 1..]);
+        let descriptor = i32::try_from(decimal(number)?)
+            .ok()
+            .filter(|number| *number > 2)?;
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        (!name.is_empty() && name.len() < 256 && name.iter().all(plain))
+            .then_some(Listener { descriptor, name })
+    }
+}
+
 /// `INSIDE:OUTSIDE:COUNT`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IdMap {
@@ -550,6 +581,20 @@ mod tests {
                 count: 65536
             }
         );
+    }
+
+    #[test]
+    fn listening_sockets() {
+        assert_eq!(
+            Listener::parse(b"7:http-8080"),
+            Some(Listener {
+                descriptor: 7,
+                name: b"http-8080"
+            })
+        );
+        for wrong in [&b"2:a"[..], b"7", b"7:", b":a", b"x:a", b"7:a:b", b"7:a b"] {
+            assert_eq!(Listener::parse(wrong), None);
+        }
     }
 
     #[test]

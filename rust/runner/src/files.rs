@@ -48,10 +48,18 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
     let root = open_root(plan, &mut grants)?;
     // SAFETY: descriptor 0 is open (startup) and nothing else owns it.
     let input = unsafe { OwnedFd::from_raw_fd(0) };
-    let context = ContextBuilder::new(input, output.sink(Stream::Stdout), output.sink(Stream::Stderr))
+    let mut context = ContextBuilder::new(input, output.sink(Stream::Stdout), output.sink(Stream::Stderr))
         .arguments(plan.all("argument").map(|value| value.to_bytes().to_vec()))
-        .environment(plan.all("environment").map(|value| value.to_bytes().to_vec()))
-        .memory_watcher(Box::new(|bytes| state.set_linear_memory_used(bytes)))
+        .environment(environment(plan))
+        .memory_watcher(Box::new(|bytes| state.set_linear_memory_used(bytes)));
+    for listener in plan.listeners() {
+        // SAFETY: the plan names a descriptor that was left open for this process, once.
+        let socket = unsafe { OwnedFd::from_raw_fd(listener.descriptor) };
+        context = context
+            .listener(socket)
+            .map_err(|_| Failure::own("there are too many listening sockets"))?;
+    }
+    let context = context
         .root(root, plan.one("workdir").to_bytes())
         .map_err(|_| Failure::own("the working directory's path is too long"))?
         .build();
@@ -62,6 +70,20 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
         grants,
         timeout: plan.number("timeout-seconds"),
     })
+}
+
+/// What the plan says, and which sockets there are: the descriptors from 3 on (sd_listen_fds(3)).
+fn environment(plan: &LaunchPlan<'_>) -> Vec<Vec<u8>> {
+    let mut variables: Vec<Vec<u8>> = plan
+        .all("environment")
+        .map(|value| value.to_bytes().to_vec())
+        .collect();
+    let names: Vec<&[u8]> = plan.listeners().map(|listener| listener.name).collect();
+    if !names.is_empty() {
+        variables.push(format!("LISTEN_FDS={}", names.len()).into_bytes());
+        variables.push([b"LISTEN_FDNAMES=", names.join(&b":"[..]).as_slice()].concat());
+    }
+    variables
 }
 
 /// Opens, locks and begins the state file. It lives as long as the process: signal handlers store into it.

@@ -50,7 +50,7 @@ fn main() {
     };
     let ready = startup::ReadyPipe::take(plan);
     signals::install_fault_handlers();
-    if let Err(failure) = startup::close_inherited(&ready) {
+    if let Err(failure) = startup::close_inherited(&ready, &plans) {
         ready.fail(&failure);
     }
     let (started, ready) = if others.is_empty() {

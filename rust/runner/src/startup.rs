@@ -123,10 +123,18 @@ fn told(failure: &Failure) -> String {
 }
 
 /// Closes whatever else was inherited: the guest could not reach it, but it would be held open.
-pub fn close_inherited(ready: &ReadyPipe) -> Result<(), Failure> {
-    let kept = u32::try_from(ready.raw()).map_err(|_| Failure::own("the readiness pipe is not open"))?;
-    let ranges = [(3, kept.saturating_sub(1)), (kept.max(2) + 1, u32::MAX)];
-    for (first, last) in ranges {
+pub fn close_inherited(ready: &ReadyPipe, plans: &[LaunchPlan<'_>]) -> Result<(), Failure> {
+    let ready = u32::try_from(ready.raw()).map_err(|_| Failure::own("the readiness pipe is not open"))?;
+    let mut kept: Vec<u32> = plans
+        .iter()
+        .flat_map(LaunchPlan::listeners)
+        .map(|listener| listener.descriptor as u32)
+        .chain([ready])
+        .collect();
+    kept.sort_unstable();
+    let begins = std::iter::once(3).chain(kept.iter().map(|number| number + 1));
+    let ends = kept.iter().map(|number| number - 1).chain([u32::MAX]);
+    for (first, last) in begins.zip(ends) {
         if first <= last {
             // SAFETY: descriptors of this process that no object here owns yet.
             let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
@@ -134,6 +142,15 @@ pub fn close_inherited(ready: &ReadyPipe) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// In one of several containers: closes the sockets of the others.
+pub fn close_listeners_of_others<'p>(own: &LaunchPlan<'_>, plans: impl Iterator<Item = &'p LaunchPlan<'p>>) {
+    for listener in plans.flat_map(LaunchPlan::listeners) {
+        if own.listeners().all(|mine| mine.descriptor != listener.descriptor) {
+            kernel_calls::files::close(listener.descriptor);
+        }
+    }
 }
 
 /// Leaves what ties the process to whoever started it.

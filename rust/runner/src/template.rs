@@ -45,7 +45,10 @@ pub fn start_all(
         let ready = ready.of_member(number);
         // SAFETY: this process has one thread, so the child is whole.
         match unsafe { libc::fork() } {
-            0 => return (fill_child(plan, loaded), ready),
+            0 => {
+                startup::close_listeners_of_others(plan, plans());
+                return (fill_child(plan, loaded), ready);
+            }
             -1 => ready.refuse(&Failure::system("start another process")),
             _ => {}
         }

@@ -82,7 +82,12 @@ class WasmBackend:
         pairs += _process_pairs(plan)
         pairs += _root_pairs(launch)
         pairs += _mount_pairs(plan.mounts)
-        return Command(paths.part("wpod-runner"), tuple(pairs), environment, prefix)
+        listeners = launch.joined.listeners
+        pairs += [
+            ("listen", f"{listener}:{port.container_port}")
+            for listener, port in zip(listeners, plan.networking.ports, strict=True)
+        ]
+        return Command(paths.part("wpod-runner"), tuple(pairs), environment, prefix, listeners)
 
     def send_signal(self, launch: Launch, observed: Observation, number: int) -> bool:
         if observed.state is None:

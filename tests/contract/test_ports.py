@@ -1,0 +1,140 @@
+"""Published ports of wasm containers: sockets of the host that the guest accepts on, with nobody in between.
+
+Those of native containers, which need a network, are in tests/net.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import conftest as base
+from tests.support import guests, images
+from tests.support.account import Account
+from tests.support.command import Wpod, eventually
+from tests.support.images import ImageSource
+
+SERVER = "localhost/server:latest"
+
+
+@pytest.fixture(scope="module")
+def server() -> ImageSource:
+    module = guests.wasm_from_c(guests.SOURCES / "server.c")
+    return images.with_program(SERVER, module, {"ExposedPorts": {"8080/tcp": {}, "junk": {}}}, wasm=True)
+
+
+@pytest.fixture
+def wpod(
+    account: Account, places: base.Places, server: ImageSource, archives: Callable[[ImageSource], Path]
+) -> Iterator[Wpod]:
+    """wpod on a store of its own with the server in it, for each account."""
+    made = places.new(account)
+    made("load", "--quiet", "--input", archives(server)).ok()
+    yield made
+    base.close(made)
+    account.remove_tree(made.scratch)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def asked(port: int, address: str = "127.0.0.1") -> str | None:
+    """What the server tells; None where nobody listens."""
+    try:
+        with socket.create_connection((address, port), timeout=10) as client:
+            return client.makefile().read().strip()
+    except ConnectionRefusedError:
+        return None
+
+
+def test_each_socket_has_its_name(wpod: Wpod) -> None:
+    first, second = free_port(), free_port()
+    wpod("run", "-d", "--name", "s", "-p", f"{first}:8080", "-p", f"127.0.0.1:{second}:9090", SERVER).ok()
+    assert (asked(first), asked(second)) == ("8080", "9090")
+    assert wpod("port", "s").ok().out.splitlines() == [
+        f"8080/tcp -> 0.0.0.0:{first}",
+        f"9090/tcp -> 127.0.0.1:{second}",
+    ]
+    assert wpod("port", "s", "9090").ok().line == f"127.0.0.1:{second}"
+    wpod("port", "s", "1").fails(125, "1")
+    assert wpod("ps", "--format", "{{.Ports}}").ok().line == (
+        f"0.0.0.0:{first}->8080/tcp, 127.0.0.1:{second}->9090/tcp"
+    )
+    bindings = wpod("inspect", "s").ok().json[0]["HostConfig"]["PortBindings"]
+    assert bindings["9090/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": str(second)}]
+
+
+def test_ipv6(wpod: Wpod) -> None:
+    port, own = free_port(), free_port()
+    wpod("run", "-d", "--name", "s", "-p", f"{port}:8080", "-p", f"[::1]:{own}:9090", SERVER).ok()
+    assert asked(port, "::1") == "8080"
+    assert asked(own, "::1") == "9090"
+    assert asked(own) is None
+
+
+def test_the_port_goes_with_the_container_and_comes_back(wpod: Wpod) -> None:
+    port = free_port()
+    wpod("run", "-d", "--name", "s", "-p", f"{port}:8080", SERVER).ok()
+    wpod("stop", "s").ok()
+    assert asked(port) is None
+    wpod("start", "s").ok()
+    assert asked(port) == "8080"
+    wpod("restart", "s").ok()
+    assert asked(port) == "8080"
+    os.kill(int(wpod.field("s", "{{.State.Pid}}")), signal.SIGKILL)
+    wpod("wait", "s").ok()
+    assert asked(port) is None
+
+
+def test_a_port_in_use_is_named_with_who_has_it(wpod: Wpod) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = wpod("run", "-d", "-p", f"{port}:8080", SERVER).fails(125, str(port), "in use")
+        if wpod.account.uid == os.geteuid():
+            assert f"(pid {os.getpid()})" in result.err
+        assert wpod("ps", "-aq").ok().out == ""
+
+
+def test_free_ports_are_chosen(wpod: Wpod) -> None:
+    """For -P each exposed port gets one, for -p without a port of the host, too; each of scaled containers its own."""
+    wpod("run", "-d", "--name", "s", "-P", "-p", "9090", SERVER).ok()
+    lines = dict(line.split(" -> ") for line in wpod("port", "s").ok().out.splitlines())
+    assert sorted(lines) == ["8080/tcp", "9090/tcp"]
+    assert {asked(int(where.rpartition(":")[2])) for where in lines.values()} == {"8080", "9090"}
+    wpod("run", "-d", "--scale", "3", "--name", "k", "-P", SERVER).ok()
+    ports = {int(wpod("port", f"k-{number}", "8080").ok().line.rpartition(":")[2]) for number in (1, 2, 3)}
+    assert len(ports) == 3
+    assert {asked(port) for port in ports} == {"8080"}
+    wpod("stop", "k-2").ok()
+    assert sorted(asked(port) or "" for port in ports) == ["", "8080", "8080"]
+    wpod("run", "-d", "--scale", "2", "-p", f"{free_port()}:8080", SERVER).fails(125, "--scale 2")
+
+
+def test_a_port_below_those_of_users(wpod: Wpod) -> None:
+    start = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if wpod.account.uid == 0 or start < 2:
+        wpod("run", "-d", "--name", "s", "-p", "127.0.0.77:900:8080", SERVER).ok()
+        assert asked(900, "127.0.0.77") == "8080"
+    else:
+        wpod("run", "-d", "-p", "127.0.0.77:900:8080", SERVER).fails(125, "900", str(start))
+
+
+def test_datagrams_are_refused(wpod: Wpod) -> None:
+    wpod("run", "-d", "-p", f"{free_port()}:8080/udp", SERVER).fails(125, "tcp")
+    assert wpod("ps", "-aq").ok().out == ""
+
+
+def test_in_the_foreground(wpod: Wpod) -> None:
+    port = free_port()
+    running = wpod.start("run", "--rm", "--name", "s", "-p", f"{port}:8080", SERVER)
+    eventually(lambda: asked(port) == "8080")
+    wpod("stop", "s").ok()
+    assert wpod.finish(running).status == 143
