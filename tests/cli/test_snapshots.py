@@ -83,13 +83,12 @@ info -x
 exec --nonsense web
 ps --""",
     "not-there-yet": """
-run --publish 80:80 alpine
-run -p 80 alpine
-run -dp 80 alpine
+run -p 80/sctp alpine
+run --network pasta:-t,80 alpine
+network create -d macvlan m
 run --restart=always alpine
-run --add-host a:1.2.3.4 alpine
 run --device /dev/null alpine
-run --network bridge alpine
+run --network slirp4netns alpine
 run --mount type=image,source=a,target=/b alpine
 run -v /a:/b:U alpine
 run --log-driver journald alpine
@@ -114,7 +113,7 @@ RUN alpine
 attach web
 pod
 pod create
-network ls
+network update x
 container attach web
 system prune
 stats""",

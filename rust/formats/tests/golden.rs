@@ -189,6 +189,11 @@ fn the_runner_s_plan() {
             target: b"/tmp"
         })
     );
+    let listeners: Vec<_> = plan
+        .listeners()
+        .map(|listener| (listener.descriptor, listener.name.to_vec()))
+        .collect();
+    assert_eq!(listeners, [(7, b"8080".to_vec()), (8, b"9090".to_vec())]);
     assert_eq!(
         plan.rlimits().next(),
         Some(Rlimit {

@@ -21,7 +21,7 @@ pub enum Request {
     List,
 }
 
-/// The next request; `None` where the command has gone.
+/// The next request; `None` where the command has gone. An empty error: nothing was said.
 pub fn receive(client: &OwnedFd) -> Result<Option<Request>, String> {
     let mut buffer = [0u8; LIMIT_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
@@ -29,7 +29,7 @@ pub fn receive(client: &OwnedFd) -> Result<Option<Request>, String> {
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let got = match rustix::net::recvmsg(client, &mut [IoSliceMut::new(&mut buffer)], &mut control, flags) {
         Ok(got) => got,
-        Err(Errno::AGAIN | Errno::INTR) => return Err("nothing was said".to_owned()),
+        Err(Errno::AGAIN | Errno::INTR) => return Err(String::new()),
         Err(_) => return Ok(None),
     };
     let mut descriptors: Vec<OwnedFd> = Vec::new();

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{epoll, Timespec};
@@ -22,7 +22,7 @@ use crate::datagrams::Datagrams;
 use crate::namespaces;
 use crate::plan::Plan;
 use crate::publication::{Protocol, Publication};
-use crate::relay::{self, Pair, Side};
+use crate::relay::{self, Pair, Progress, Side};
 
 /// How long nobody needs it before it ends: a container may be stopped and started again.
 const LINGER: Duration = Duration::from_secs(2);
@@ -84,12 +84,27 @@ enum Watched {
     },
 }
 
+impl Watched {
+    /// The one that a request or an answer came with; both of a pair were made here, and leave by being closed.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Watched::Control | Watched::Pair(_) => None,
+            Watched::Client(socket) | Watched::Answers { socket, .. } => Some(socket.as_fd()),
+            Watched::Keeper { process, .. } => Some(process.as_fd()),
+            Watched::Port(publication) => Some(publication.socket.as_fd()),
+        }
+    }
+}
+
 struct Holder {
     epoll: OwnedFd,
     control: OwnedFd,
     watched: Vec<Option<Watched>>,
     free: Vec<usize>,
+    /// Free as soon as the events at hand are done with: one of them may still be about the entry that was there.
+    freed: Vec<usize>,
     datagrams: Datagrams,
+    datagram_round: Instant,
     helpers: HashMap<String, OwnedFd>,
     clients: usize,
     containers: usize,
@@ -106,7 +121,9 @@ impl Holder {
             control,
             watched: Vec::new(),
             free: Vec::new(),
+            freed: Vec::new(),
             datagrams: Datagrams::default(),
+            datagram_round: Instant::now(),
             helpers: HashMap::new(),
             clients: 0,
             containers: 0,
@@ -137,6 +154,7 @@ impl Holder {
                 self.handle(event.data.u64() as usize);
             }
             self.drop_idle_peers();
+            self.free.append(&mut self.freed);
             if self.is_over() {
                 for process in self.helpers.values() {
                     let _ = pidfd_send_signal(process, Signal::TERM);
@@ -180,23 +198,57 @@ impl Holder {
         self.watched.len() - 1
     }
 
-    /// Takes an entry out; its descriptors close with it, and leave the epoll by that.
+    /// Takes an entry out. Its descriptors close with it, but what a command has sent stays in the epoll as long as
+    /// the command has it open as well.
     fn remove(&mut self, token: usize) {
         if let Some(removed) = self.watched.get_mut(token).and_then(Option::take) {
+            if let Some(descriptor) = removed.descriptor() {
+                let _ = epoll::delete(&self.epoll, descriptor);
+            }
             match removed {
                 Watched::Client(_) => self.clients -= 1,
                 Watched::Keeper { .. } => self.containers -= 1,
                 Watched::Answers { port, peer, .. } => self.datagrams.forget(port, peer),
                 _ => {}
             }
-            self.free.push(token);
+            self.freed.push(token);
             self.note_need();
         }
     }
 
-    fn remove_if(&mut self, is_over: bool, token: usize) {
-        if is_over {
+    /// What comes after a connection's turn.
+    fn go_on(&mut self, progress: Progress, token: usize) {
+        let again = match (progress, self.watched.get(token)) {
+            (Progress::More, Some(Some(Watched::Pair(pair)))) => {
+                // Changing an entry has the kernel look at it afresh: it comes again, after all others.
+                let data = epoll::EventData::new_u64(token as u64);
+                epoll::modify(&self.epoll, pair.socket(Side::Client), data, pair_events())
+                    .and_then(|()| epoll::modify(&self.epoll, pair.socket(Side::Server), data, pair_events()))
+                    .is_ok()
+            }
+            (Progress::Waiting, _) => true,
+            _ => false,
+        };
+        if !again {
             self.remove(token);
+        }
+    }
+
+    /// Enters what is watched for something to read, or leaves no trace of it.
+    fn take_in(&mut self, watched: Watched) -> Result<usize, Errno> {
+        let token = self.insert(watched);
+        let entered = match self.watched.get(token).and_then(Option::as_ref) {
+            Some(entry) => entry
+                .descriptor()
+                .map_or(Err(Errno::BADF), |source| self.watch_level(source, token)),
+            None => Err(Errno::BADF),
+        };
+        match entered {
+            Ok(()) => Ok(token),
+            Err(error) => {
+                self.remove(token);
+                Err(error)
+            }
         }
     }
 
@@ -222,8 +274,8 @@ impl Holder {
                 Protocol::Udp => self.pass_datagrams(token),
             },
             Some(Watched::Pair(pair)) => {
-                let is_over = pair.pump();
-                self.remove_if(is_over, token);
+                let progress = pair.pump();
+                self.go_on(progress, token);
             }
             Some(Watched::Answers { port, peer, socket }) => {
                 let (port, peer) = (*port, *peer);
@@ -254,13 +306,10 @@ impl Holder {
             if !rustix::net::sockopt::socket_peercred(&client).is_ok_and(|peer| peer.uid == own) {
                 continue;
             }
-            let Ok(copy) = client.try_clone() else { continue };
             self.clients += 1;
-            let token = self.insert(Watched::Client(client));
-            if self.watch_level(&copy, token).is_err() {
-                self.remove(token);
-            }
             self.note_need();
+            // One that can't be watched is gone again, which its other end sees.
+            let _ = self.take_in(Watched::Client(client));
         }
     }
 
@@ -274,6 +323,7 @@ impl Holder {
                 Err(error) => format!("error {error}"),
             },
             Ok(None) => return self.remove(token),
+            Err(error) if error.is_empty() => return,
             Err(error) => format!("error {error}"),
         };
         if let Some(Some(Watched::Client(client))) = self.watched.get(token) {
@@ -292,26 +342,14 @@ impl Holder {
                 for token in before {
                     self.remove(token);
                 }
-                let watched = process.try_clone().map_err(|error| error.to_string())?;
                 self.containers += 1;
-                let token = self.insert(Watched::Keeper {
-                    container,
-                    process: watched,
-                });
-                let Some(Some(Watched::Keeper { process, .. })) = self.watched.get(token) else {
-                    return Err("lost".to_owned());
-                };
-                self.watch_level(process.as_fd(), token).map_err(failed)?;
                 self.note_need();
+                self.take_in(Watched::Keeper { container, process })
+                    .map_err(failed)?;
             }
             Request::Publish(publication) => {
                 rustix::io::ioctl_fionbio(&publication.socket, true).map_err(failed)?;
-                let token = self.insert(Watched::Port(publication));
-                let Some(Some(Watched::Port(publication))) = self.watched.get(token) else {
-                    return Err("lost".to_owned());
-                };
-                self.watch_level(publication.socket.as_fd(), token)
-                    .map_err(failed)?;
+                self.take_in(Watched::Port(publication)).map_err(failed)?;
             }
             Request::Forget { container } => self.forget(&container),
             Request::Helper { name, process } => {
@@ -383,14 +421,12 @@ impl Holder {
         let Some(Some(Watched::Pair(pair))) = self.watched.get(token) else {
             return;
         };
-        let flags =
-            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         let watch = |side| {
             epoll::add(
                 &self.epoll,
                 pair.socket(side),
                 epoll::EventData::new_u64(token as u64),
-                flags,
+                pair_events(),
             )
         };
         if watch(Side::Client).and_then(|()| watch(Side::Server)).is_err() {
@@ -419,26 +455,30 @@ impl Holder {
             if let Some(oldest) = self.datagrams.too_many() {
                 self.remove(oldest);
             }
-            let entry = self.insert(Watched::Answers {
+            let answers = Watched::Answers {
                 port: token,
                 peer,
                 socket,
-            });
-            self.datagrams.remember(token, peer, entry);
-            let Some(Some(Watched::Answers { socket, .. })) = self.watched.get(entry) else {
-                return;
             };
-            if self.watch_level(socket.as_fd(), entry).is_err() {
-                self.remove(entry);
+            if let Ok(entry) = self.take_in(answers) {
+                self.datagrams.remember(token, peer, entry);
             }
         }
     }
 
     fn drop_idle_peers(&mut self) {
+        if self.datagrams.is_empty() || self.datagram_round.elapsed() < DATAGRAM_ROUND {
+            return;
+        }
+        self.datagram_round = Instant::now();
         for token in self.datagrams.idle() {
             self.remove(token);
         }
     }
+}
+
+fn pair_events() -> epoll::EventFlags {
+    epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET
 }
 
 fn spare() -> Option<OwnedFd> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Command;
 
 use kernel_calls::namespaces::{join, leave};
-use kernel_calls::process::{become_root, close_range, effective_ids, fork, pipe};
+use kernel_calls::process::{become_root, close_range, effective_ids, fork, pipe, put_at};
 use kernel_calls::{files, Errno, Fd};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -94,9 +94,10 @@ fn child(plan: &Plan, up: &Fd, down: &Fd) -> Result<(), String> {
                 .map_err(|error| format!("the network namespace cannot be entered: {error}"))?;
         }
         Namespaces::New { users, groups } => {
+            let own = effective_ids();
             leave(libc::CLONE_NEWUSER)
                 .map_err(|error| format!("a user namespace cannot be made: {error}"))?;
-            map(users, groups, up, down)?;
+            map(users, groups, own, (up, down))?;
             become_root().map_err(|error| format!("the user namespace has no root: {error}"))?;
             leave(libc::CLONE_NEWNET)
                 .map_err(|error| format!("a network namespace cannot be made: {error}"))?;
@@ -120,9 +121,9 @@ fn open(path: &str) -> Result<Fd, String> {
 }
 
 /// The caller alone needs nobody's help; ranges are written by the parent.
-fn map(users: &[String], groups: &[String], up: &Fd, down: &Fd) -> Result<(), String> {
+fn map(users: &[String], groups: &[String], own: (u32, u32), (up, down): (&Fd, &Fd)) -> Result<(), String> {
     let failed = |error: Errno| format!("the IDs cannot be mapped: {error}");
-    if users.len() == 1 && groups.len() == 1 {
+    if users == [format!("0:{}:1", own.0)] && groups == [format!("0:{}:1", own.1)] {
         files::write_once(c"/proc/self/setgroups", b"deny").map_err(failed)?;
         for (path, line) in [
             (c"/proc/self/uid_map", &users[0]),
@@ -144,6 +145,11 @@ fn map(users: &[String], groups: &[String], up: &Fd, down: &Fd) -> Result<(), St
 fn confine(plan: &Plan) -> Result<(), String> {
     let failed = |error: rustix::io::Errno| format!("the holder cannot be confined: {error}");
     let _ = rustix::process::setsid();
+    if let Ok(null) = files::open(c"/dev/null", libc::O_RDWR, 0) {
+        for stream in 0..3 {
+            let _ = put_at(null.raw(), stream);
+        }
+    }
     let (low, high) = (
         plan.control.min(plan.ready) as u32,
         plan.control.max(plan.ready) as u32,

@@ -4,6 +4,8 @@ use std::io::{Read, Seek};
 use std::os::fd::FromRawFd;
 
 const LIMIT_BYTES: u64 = 1 << 16;
+/// The seals without which a plan could change while it is read.
+const SEALS: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
 
 /// Where the namespaces come from.
 #[derive(PartialEq, Eq, Debug)]
@@ -28,6 +30,9 @@ impl Plan {
         // SAFETY: the command line names a descriptor that was left open for this process.
         let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
         let mut content = Vec::new();
+        if kernel_calls::files::seals(fd).unwrap_or(0) & SEALS != SEALS {
+            return Err("the plan is not sealed".to_owned());
+        }
         file.rewind()
             .and_then(|()| file.take(LIMIT_BYTES).read_to_end(&mut content))
             .map_err(|error| format!("the plan cannot be read: {error}"))?;
@@ -46,6 +51,15 @@ impl Plan {
         }
         for pair in fields[2..].chunks(2) {
             let (key, value) = (pair[0], pair[1]);
+            let stands = [
+                ("control-fd", control.is_some()),
+                ("ready-fd", ready.is_some()),
+                ("user-namespace", user.is_some()),
+                ("network-namespace", network.is_some()),
+            ];
+            if stands.contains(&(key, true)) {
+                return Err(format!("says {key} twice"));
+            }
             match key {
                 "control-fd" => control = Some(descriptor(value)?),
                 "ready-fd" => ready = Some(descriptor(value)?),
@@ -116,6 +130,7 @@ mod tests {
             &[&BEGIN[..], &maps[..], &["user-namespace", "/u"]].concat(),
             &[&BEGIN[..], &["uid-map", "0:1000", "gid-map", "0:1000:1"]].concat(),
             &[&BEGIN[..], &maps[..], &["x", "y"]].concat(),
+            &[&BEGIN[..], &maps[..], &["ready-fd", "7"]].concat(),
             &[&["version", "2"][..], &maps[..]].concat(),
             &["version", "1", "control-fd", "1"],
             &["version"],

@@ -18,6 +18,8 @@ pub const QUIET: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Rules of the firewall bring the answers to connections with this mark back here (wpod/net/links.py, RELAY_MARK).
 const MARK: u32 = 0x7770_6f64;
 const PIPE_BYTES: usize = 1 << 16;
+/// A megabyte or two, and the next connection gets its turn.
+const ROUNDS_AT_ONCE: usize = 32;
 const LARGEST_DATAGRAM: usize = 65_535;
 const DATAGRAMS_AT_ONCE: usize = 64;
 
@@ -49,6 +51,16 @@ impl Peer {
 pub enum Side {
     Client,
     Server,
+}
+
+/// How a connection is after its turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// An event will tell when there is more to do.
+    Waiting,
+    /// Others had to get their turn.
+    More,
+    Over,
 }
 
 /// One direction of a connection.
@@ -89,21 +101,25 @@ impl Pair {
         }
     }
 
-    /// Moves what can be moved; whether the connection is over.
-    pub fn pump(&mut self) -> bool {
+    /// Moves what can be moved, up to a limit.
+    pub fn pump(&mut self) -> Progress {
         let up = self.up.pump(&self.client, &self.server);
         let down = self.down.pump(&self.server, &self.client);
         match (up, down) {
-            (Ok(()), Ok(())) => self.up.finished && self.down.finished,
-            _ => true,
+            (Ok(_), Ok(_)) if self.up.finished && self.down.finished => Progress::Over,
+            (Ok(false), Ok(false)) => Progress::Waiting,
+            (Ok(_), Ok(_)) => Progress::More,
+            _ => Progress::Over,
         }
     }
 }
 
 impl Flow {
-    fn pump(&mut self, from: &OwnedFd, to: &OwnedFd) -> Result<(), Errno> {
-        loop {
-            let mut moved = false;
+    /// Whether it stopped because others shall get their turn.
+    fn pump(&mut self, from: &OwnedFd, to: &OwnedFd) -> Result<bool, Errno> {
+        let mut moved = true;
+        for _ in 0..ROUNDS_AT_ONCE {
+            moved = false;
             if !self.ended && self.held < PIPE_BYTES {
                 let pipe = match self.pipe.take() {
                     Some(pipe) => pipe,
@@ -139,7 +155,7 @@ impl Flow {
                 let _ = rustix::net::shutdown(to, Shutdown::Write);
             }
         }
-        Ok(())
+        Ok(moved)
     }
 }
 
@@ -296,7 +312,7 @@ mod tests {
             server.write_all(b"thanks").unwrap();
             received
         });
-        while !pair.pump() {
+        while pair.pump() != Progress::Over {
             std::thread::yield_now();
         }
         drop(pair);

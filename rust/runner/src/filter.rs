@@ -72,15 +72,20 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_symlinkat,
     libc::SYS_readlinkat,
     libc::SYS_utimensat,
-    libc::SYS_accept4,
-    libc::SYS_recvmsg,
-    libc::SYS_sendmsg,
-    libc::SYS_shutdown,
     libc::SYS_futex,
     libc::SYS_getpid,
     libc::SYS_gettid,
     libc::SYS_exit,
     libc::SYS_exit_group,
+];
+
+/// What a guest with a socket needs beside them. It can't make sockets: there are those that it was given, and what
+/// they accept.
+const SOCKETS: &[libc::c_long] = &[
+    libc::SYS_accept4,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_shutdown,
 ];
 
 /// Calls that the C library tries and can do without.
@@ -142,7 +147,7 @@ const fn error(number: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | number as u32
 }
 
-fn assemble(pid: u32) -> Vec<sock_filter> {
+fn assemble(pid: u32, sockets: bool) -> Vec<sock_filter> {
     // One instruction each for most of the list; made at its full size at once.
     let mut program = Program(Vec::with_capacity(192));
     program.push(LOAD_WORD, (0, 0), ARCHITECTURE);
@@ -151,7 +156,7 @@ fn assemble(pid: u32) -> Vec<sock_filter> {
     program.push(LOAD_WORD, (0, 0), NUMBER);
     program.push(JUMP_FROM, (0, 1), X32_BIT);
     program.give(libc::SECCOMP_RET_KILL_PROCESS);
-    for number in ALLOWED {
+    for number in ALLOWED.iter().chain(if sockets { SOCKETS } else { &[] }) {
         program.give_if_equal(*number as u32, libc::SECCOMP_RET_ALLOW);
     }
     #[cfg(target_arch = "x86_64")]
@@ -185,11 +190,11 @@ fn assemble(pid: u32) -> Vec<sock_filter> {
     program.0
 }
 
-/// Installs the filter, for good. Needs `no_new_privs`. Gives whether it holds.
-pub fn install() -> bool {
+/// Installs the filter, for good; `sockets`: the guest has some. Needs `no_new_privs`. Gives whether it holds.
+pub fn install(sockets: bool) -> bool {
     // SAFETY: a plain query.
     let pid = unsafe { libc::getpid() };
-    let mut instructions = assemble(pid as u32);
+    let mut instructions = assemble(pid as u32, sockets);
     let Ok(length) = u16::try_from(instructions.len()) else {
         return false;
     };
@@ -207,7 +212,10 @@ mod tests {
 
     /// Runs the program on one call, as the kernel would.
     fn judge(number: libc::c_long, arguments: [u64; 6], architecture: u32) -> u32 {
-        let program = assemble(77);
+        verdict(&assemble(77, false), number, arguments, architecture)
+    }
+
+    fn verdict(program: &[sock_filter], number: libc::c_long, arguments: [u64; 6], architecture: u32) -> u32 {
         let mut data = [0u8; 64];
         data[0..4].copy_from_slice(&(number as u32).to_le_bytes());
         data[4..8].copy_from_slice(&architecture.to_le_bytes());
@@ -255,6 +263,35 @@ mod tests {
         ] {
             assert_eq!(
                 judge(number, [0; 6], NATIVE),
+                libc::SECCOMP_RET_KILL_PROCESS,
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn sockets_are_for_guests_that_have_some() {
+        let (with, without) = (assemble(77, true), assemble(77, false));
+        for number in SOCKETS {
+            assert_eq!(
+                verdict(&with, *number, [0; 6], NATIVE),
+                libc::SECCOMP_RET_ALLOW,
+                "{number}"
+            );
+            assert_eq!(
+                verdict(&without, *number, [0; 6], NATIVE),
+                libc::SECCOMP_RET_KILL_PROCESS,
+                "{number}"
+            );
+        }
+        for number in [
+            libc::SYS_socket,
+            libc::SYS_bind,
+            libc::SYS_connect,
+            libc::SYS_listen,
+        ] {
+            assert_eq!(
+                verdict(&with, number, [0; 6], NATIVE),
                 libc::SECCOMP_RET_KILL_PROCESS,
                 "{number}"
             );

@@ -132,8 +132,11 @@ pub fn close_inherited(ready: &ReadyPipe, plans: &[LaunchPlan<'_>]) -> Result<()
         .chain([ready])
         .collect();
     kept.sort_unstable();
-    let begins = std::iter::once(3).chain(kept.iter().map(|number| number + 1));
-    let ends = kept.iter().map(|number| number - 1).chain([u32::MAX]);
+    let begins = std::iter::once(3).chain(kept.iter().map(|number| number.max(&2) + 1));
+    let ends = kept
+        .iter()
+        .map(|number| number.saturating_sub(1))
+        .chain([u32::MAX]);
     for (first, last) in begins.zip(ends) {
         if first <= last {
             // SAFETY: descriptors of this process that no object here owns yet.
