@@ -10,7 +10,7 @@ import pytest
 from wpod.errors import StoreError
 from wpod.kernel import cgroup
 from wpod.model.id_map import IDENTITY
-from wpod.queries.doctor import Cgroups, Confinement, Engine, Facts, Program, Roots, Users
+from wpod.queries.doctor import Cgroups, Confinement, Engine, Facts, Networks, Program, Roots, Users
 from wpod.queries.missing import missing
 
 _FLAGS = ("--memory", "--memory-swap", "--cpus", "--cpu-shares", "--pids-limit")
@@ -24,6 +24,7 @@ _COMPLETE = Facts(
     engine=Engine("2.4.0", "ab" * 32, "19.1", "/l/wpod-runner", "/l/wpod-monitor", "/l/wpod-aot-compiler"),
     runtime="crun",
     runtimes=(Program("crun", "/usr/bin/crun", "1.8.1", "crun version 1.8.1"),),
+    networks=Networks("/l/wpod-network", "/usr/sbin/nft", "/usr/bin/pasta", "/l/aardvark-dns", tun=True, ipv6=True),
 )
 
 
@@ -46,6 +47,15 @@ def test_parts_of_wpod() -> None:
     found = _with(engine=Engine("", "", "", "", "", ""))
     assert [what for what, _ in found] == ["wpod-runner", "wpod-monitor", "wpod-aot-compiler", "pywamr"]
     assert all("make install" in hint for _, hint in found)
+
+
+def test_what_networks_need() -> None:
+    nothing = Networks("", "", "", "", tun=False, ipv6=False)
+    found = _with(networks=nothing)
+    assert [what for what, _ in found] == ["wpod-network", "nft", "pasta", "/dev/net/tun", "aardvark-dns", "IPv6"]
+    assert [hint for _, hint in found][1:3] == ["as root: apt-get install nftables", "as root: apt-get install passt"]
+    of_root = _with(networks=nothing, users=_ROOT)
+    assert [what for what, _ in of_root] == ["wpod-network", "nft", "aardvark-dns", "IPv6"]
 
 
 def test_the_compilers_library() -> None:

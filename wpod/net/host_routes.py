@@ -10,8 +10,8 @@ from wpod.plan.addresses import AnyNetwork
 
 
 def taken() -> list[AnyNetwork]:
-    """The destinations of the host's routes but the default ones, which lead everywhere."""
-    return [*_routes4(), *_routes6()]
+    """The host's addresses, and the destinations of its routes but the default ones, which lead everywhere."""
+    return [*_routes4(), *_addresses4(), *_routes6()]
 
 
 def interfaces() -> set[str]:
@@ -29,6 +29,23 @@ def _routes4() -> list[AnyNetwork]:
                 length = mask.bit_count()
                 found.append(ipaddress.IPv4Network((address & mask, length)))
     return found
+
+
+def _addresses4() -> list[AnyNetwork]:
+    """The host's own addresses, which the local table has: an address without a subnet has no route in the main one.
+
+    Those of IPv6 are in /proc/net/ipv6_route.
+    """
+    found: dict[AnyNetwork, None] = {}
+    address = ""
+    with contextlib.suppress(OSError), open("/proc/net/fib_trie", encoding="ascii") as file:
+        for line in file:
+            words = line.split()
+            if words[:1] == ["|--"]:
+                address = words[1]
+            elif words == ["/32", "host", "LOCAL"]:
+                found[ipaddress.IPv4Network(address)] = None
+    return list(found)
 
 
 def _routes6() -> list[AnyNetwork]:

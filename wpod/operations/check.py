@@ -168,6 +168,11 @@ def _records(store: Store, _options: CheckOptions) -> Iterator[Finding]:
             store.containers.find(container_id)
         except StoreError as error:
             yield Finding(error.message, _forgetting(store, container_id), force=True)
+    for name in _known(store.networks.names):
+        try:
+            store.networks.find(name)
+        except StoreError as error:
+            yield Finding(error.message, _forgetting_network(store, name), force=True)
 
 
 def _known(listed: Callable[[], Iterable[str]]) -> Iterable[str]:
@@ -193,6 +198,16 @@ def _forgetting(store: Store, container_id: str) -> Mend:
     def mend() -> str:
         store.containers.delete(container_id)
         return "the container was removed"
+
+    return mend
+
+
+def _forgetting_network(store: Store, name: str) -> Mend:
+    def mend() -> str:
+        users = {lease.container_id for lease in store.networks.leases() if lease.network == name}
+        store.networks.release(users, name)
+        store.networks.delete(name)
+        return "the network was removed"
 
     return mend
 

@@ -15,7 +15,11 @@ from wpod.net import host_routes
 from wpod.operations.locks import container_lock
 from wpod.plan import addresses
 from wpod.queries import containers as queries
+from wpod.queries.networks import find
 from wpod.storage.store import Store
+
+# What --network means by these is no network (`wpod.cli.network_values`).
+_MODES = frozenset(("bridge", "container", "default", "host", "none", "ns", "pasta", "private", "slirp4netns"))
 
 
 @frozen
@@ -64,6 +68,8 @@ def create(store: Store, request: NetworkRequest) -> Network:
     """
     if request.name == DEFAULT_NETWORK:
         raise NameTaken(f"network name {request.name} already used")
+    if request.name in _MODES:
+        raise UsageError(f"a network can't have the name {request.name}: it is a mode of --network")
     taken = host_routes.taken()
     return store.networks.insert(lambda number, present: _made(request, number, present, taken))
 
@@ -105,6 +111,10 @@ def _subnets(
         other = addresses.overlapping(subnet, present)
         if other is not None:
             raise UsageError(f"the subnet {block} overlaps with the one of network {other.name}")
+        if any(block.overlaps(addresses.parse_subnet(one.subnet)) for one in chosen):
+            raise UsageError(f"the subnet {block} overlaps with another one of this network")
+        if block.overlaps(default) and not any(one.name == DEFAULT_NETWORK for one in present):
+            raise UsageError(f"the subnet {block} overlaps with the one of network {DEFAULT_NETWORK}")
         if any(block.overlaps(one) for one in used):
             raise UsageError(f"the subnet {block} overlaps with one that this machine has an address or a route of")
         chosen.append(subnet)
@@ -135,9 +145,9 @@ def remove(store: Store, name_or_id: str, *, force: bool, stop_timeout_seconds: 
     from wpod.operations.network_site import Site
     from wpod.operations.remove import RemoveOptions, raise_first, remove_together
 
-    if name_or_id == DEFAULT_NETWORK:
+    network = find(store, name_or_id)
+    if network.name == DEFAULT_NETWORK:
         raise UsageError(f"the default network {DEFAULT_NETWORK} can't be removed")
-    network = store.networks.find(name_or_id)
     users = _users(store, network.name)
     if users and not force:
         names = ", ".join(one.record.name for one in users)

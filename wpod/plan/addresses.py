@@ -31,14 +31,17 @@ class SubnetRequest:
 
 def parse_subnet(text: str) -> AnyNetwork:
     """A subnet in CIDR form; host bits are dropped, as podman does. Raises UsageError."""
+    address, _, length = text.partition("/")
     try:
+        if "%" in address or not (length.isascii() and length.isdigit()):  # ipaddress takes zones and masks as well
+            raise ValueError
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise UsageError(f"{text!r:.80} is not a subnet in CIDR form, such as 10.90.0.0/24") from None
-    if "/" not in text or network.prefixlen > _LONGEST_PREFIX[network.version]:
-        raise UsageError(f"the subnet {text:.80} has no room for a gateway and a container")
-    if network.is_multicast or network.is_loopback or network.prefixlen == 0:
-        raise UsageError(f"the subnet {text:.80} can't be one of containers")
+    if network.prefixlen > _LONGEST_PREFIX[network.version]:
+        raise UsageError(f"the subnet {network} has no room for a gateway and a container")
+    if network.is_multicast or network.is_loopback or network.network_address.is_unspecified:
+        raise UsageError(f"the subnet {network} can't be one of containers")
     return network
 
 
@@ -71,8 +74,8 @@ def _range(network: AnyNetwork, text: str) -> tuple[str, str]:
     first: AnyAddress
     last: AnyAddress
     if "-" in text:
-        words = text.split("-")
-        first, last = parse_address(words[0].strip()), parse_address(words[-1].strip())
+        low, _, high = text.partition("-")
+        first, last = parse_address(low.strip()), parse_address(high.strip())
     else:
         try:
             part = ipaddress.ip_network(text, strict=False)
@@ -80,7 +83,7 @@ def _range(network: AnyNetwork, text: str) -> tuple[str, str]:
             raise UsageError(f"the IP range {text!r:.80} is neither a subnet nor FIRST-LAST") from None
         first, last = part.network_address, part.broadcast_address
     if first not in network or last not in network or int(first) > int(last):
-        raise UsageError(f"the IP range {text:.80} does not lie in the subnet {network}")
+        raise UsageError(f"the IP range {text!r:.80} does not lie in the subnet {network}")
     return str(first), str(last)
 
 

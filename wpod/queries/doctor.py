@@ -19,7 +19,7 @@ from wpod.kernel import cgroup, login_session, overlay, probes, user_namespace
 from wpod.model.id_map import IdMap
 from wpod.model.request import LimitOptions
 
-RUNNER, MONITOR, COMPILER = "wpod-runner", "wpod-monitor", "wpod-aot-compiler"
+RUNNER, MONITOR, COMPILER, NETWORK = "wpod-runner", "wpod-monitor", "wpod-aot-compiler", "wpod-network"
 DEFAULT_RUNTIME = "crun"
 _RUNTIMES = ("crun", "runc")
 _PROGRAM_SECONDS = 5.0
@@ -110,6 +110,18 @@ class Engine:
 
 
 @dataclass(frozen=True)
+class Networks:
+    """What networks need: the paths of programs, "" for those that aren't there; `tun` for a user's pasta alone."""
+
+    helper: str
+    nft: str
+    pasta: str
+    aardvark_dns: str
+    tun: bool
+    ipv6: bool
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything. `runtime` is the name of the OCI runtime that is used, whether it is there or not."""
 
@@ -120,6 +132,7 @@ class Facts:
     engine: Engine
     runtime: str
     runtimes: tuple[Program, ...]
+    networks: Networks
 
 
 def examine(runtime: str = "") -> Facts:
@@ -138,6 +151,19 @@ def examine(runtime: str = "") -> Facts:
         engine=engine(),
         runtime=runtime or DEFAULT_RUNTIME,
         runtimes=runtimes(runtime),
+        networks=networks(),
+    )
+
+
+def networks() -> Networks:
+    """What there is of it."""
+    return Networks(
+        helper=_part(NETWORK),
+        nft=programs.locate("nft") or "",
+        pasta=programs.locate("pasta") or "",
+        aardvark_dns=programs.locate("aardvark-dns") or "",
+        tun=os.access("/dev/net/tun", os.R_OK | os.W_OK),
+        ipv6=os.path.exists("/proc/net/if_inet6"),
     )
 
 

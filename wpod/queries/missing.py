@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from wpod import programs
 from wpod.errors import WpodError
-from wpod.queries.doctor import COMPILER, MONITOR, RUNNER, Cgroups, Confinement, Engine, Facts, Roots, Users
+from wpod.queries.doctor import (
+    COMPILER,
+    MONITOR,
+    NETWORK,
+    RUNNER,
+    Cgroups,
+    Confinement,
+    Engine,
+    Facts,
+    Networks,
+    Roots,
+    Users,
+)
 
 _BUILD_HINT = "build and install wpod: make install"
 # By the words of `wpod.kernel.cgroup`.
@@ -41,6 +53,7 @@ def missing(facts: Facts, store_problem: WpodError | None = None) -> list[Missin
         found += _of_users(facts.users)
     found += _of_roots(facts.roots, facts.users)
     found += _of_confinement(facts.confinement)
+    found += _of_networks(facts.networks, facts.users)
     found += _of_limits(facts.cgroups, facts.users)
     return found
 
@@ -111,6 +124,26 @@ def _of_confinement(confinement: Confinement) -> list[Missing]:
     if not confinement.seccomp:
         why = "containers can't be held to the system calls that they need"
         found.append(Missing("seccomp filters", why, "a kernel with CONFIG_SECCOMP_FILTER"))
+    return found
+
+
+def _of_networks(networks: Networks, users: Users) -> list[Missing]:
+    """What --network none and host, and published ports of wasm containers, do without."""
+    root = users.uid == 0
+    prefix = "" if root else "as root: "
+    why = "native containers can't join networks or publish ports"
+    found = [] if networks.helper else [Missing(NETWORK, why, _BUILD_HINT)]
+    if not networks.nft:
+        found.append(Missing("nft", why, f"{prefix}apt-get install {programs.PACKAGES['nft']}"))
+    if not networks.pasta and not root:
+        found.append(Missing("pasta", why, f"{prefix}apt-get install {programs.PACKAGES['pasta']}"))
+    if not networks.tun and not root:
+        found.append(Missing("/dev/net/tun", why, "as root: modprobe tun, chmod 0666 /dev/net/tun"))
+    if not networks.aardvark_dns:
+        names = "containers find each other by address only: networks with names can't be started on"
+        found.append(Missing("aardvark-dns", names, f"{prefix}apt-get install {programs.PACKAGES['aardvark-dns']}"))
+    if not networks.ipv6:
+        found.append(Missing("IPv6", "networks have IPv4 alone", "boot without ipv6.disable=1"))
     return found
 
 

@@ -38,7 +38,7 @@ class NetworkTable:
         with self._database.transaction() as connection:
             row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'network'").fetchone()
             number = (row[0] if row else 0) + 1
-            present = [_network(row) for row in connection.execute("SELECT number, record FROM network")]
+            present = [_network(row) for row in connection.execute("SELECT name, record FROM network")]
             network = choose(number, present)
             if any(one.name == network.name for one in present):
                 raise NameTaken(f"network name {network.name} already used")
@@ -59,25 +59,29 @@ class NetworkTable:
 
     def all(self) -> list[Network]:
         """Sorted by name. Raises StoreError where one can't be read."""
-        return [_network(row) for row in self._database.rows("SELECT number, record FROM network ORDER BY name")]
+        return [_network(row) for row in self._database.rows("SELECT name, record FROM network ORDER BY name")]
 
     def readable(self) -> tuple[list[Network], list[StoreError]]:
         """As `all`, going on past records that can't be read, each of which gives an error."""
         found: list[Network] = []
         problems: list[StoreError] = []
-        for row in self._database.rows("SELECT number, record FROM network ORDER BY name"):
+        for row in self._database.rows("SELECT name, record FROM network ORDER BY name"):
             try:
                 found.append(_network(row))
             except StoreError as error:
                 problems.append(error)
         return found, problems
 
+    def names(self) -> list[str]:
+        """Of all networks, also of those whose records can't be read."""
+        return [str(row[0]) for row in self._database.rows("SELECT name FROM network ORDER BY name")]
+
     def find(self, name_or_id: str) -> Network:
         """By name, ID or unique ID prefix. Raises NotThere, AmbiguousName."""
-        found = self._database.rows("SELECT number, record FROM network WHERE name = ?", (name_or_id,))
+        found = self._database.rows("SELECT name, record FROM network WHERE name = ?", (name_or_id,))
         if not found and ids.is_id_prefix(name_or_id):
             found = self._database.rows(
-                "SELECT number, record FROM network WHERE network_id >= ? AND network_id < ?",
+                "SELECT name, record FROM network WHERE network_id >= ? AND network_id < ?",
                 (name_or_id, name_or_id + "g"),  # above every hex digit
             )
         if not found:
@@ -125,7 +129,7 @@ class NetworkTable:
 
 
 def _with_taken(connection: sqlite3.Connection, name: str) -> tuple[Network, frozenset[str]]:
-    row = connection.execute("SELECT number, record FROM network WHERE name = ?", (name,)).fetchone()
+    row = connection.execute("SELECT name, record FROM network WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise NotThere(f"network not found: {name}", hint="wpod network ls lists them")
     pairs = connection.execute("SELECT address4, address6 FROM lease WHERE network = ?", (name,))
@@ -151,7 +155,7 @@ def _network(row: Sequence[Any]) -> Network:
         return from_json(row[1], Network)
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(
-            f"the record of network number {row[0]} can't be read: {error}",
+            f"the record of network {row[0]} can't be read: {error}",
             hint="wpod system check --repair --force removes what can't be mended",
         ) from error
 

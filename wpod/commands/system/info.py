@@ -183,6 +183,14 @@ def _own(facts: Facts, lacks: list[Missing]) -> Mapping[str, object]:
             "Seccomp": facts.confinement.seccomp,
             "SeccompProfile": facts.confinement.profile,
         },
+        "Networks": {
+            "Helper": facts.networks.helper,
+            "Nft": facts.networks.nft,
+            "Pasta": facts.networks.pasta,
+            "AardvarkDns": facts.networks.aardvark_dns,
+            "Tun": facts.networks.tun,
+            "IPv6": facts.networks.ipv6,
+        },
         "OciRuntimes": [{"Name": one.name, "Path": one.path, "Version": one.version} for one in facts.runtimes],
         "Engine": {
             "Name": version.ENGINE_NAME,
