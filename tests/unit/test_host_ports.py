@@ -101,7 +101,7 @@ def refusing(number: int, *, family: int | None = None) -> type[socket.socket]:
 
 
 def test_without_ipv6_there_is_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports.socket, "socket", refusing(errno.EADDRNOTAVAIL, family=socket.AF_INET6))
+    monkeypatch.setattr("wpod.net.ports.socket.socket", refusing(errno.EADDRNOTAVAIL, family=socket.AF_INET6))
     with opened(PublishedPort(80, 0)) as (one,):
         assert one.family == socket.AF_INET
     with pytest.raises(WpodError, match="no address ::1"):
@@ -109,7 +109,7 @@ def test_without_ipv6_there_is_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_privileged_port_is_refused_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports.socket, "socket", refusing(errno.EACCES))
+    monkeypatch.setattr("wpod.net.ports.socket.socket", refusing(errno.EACCES))
     with pytest.raises(WpodError) as caught:
         ports.open_sockets([PublishedPort(80, 80, "127.0.0.1")])
     assert "127.0.0.1:80/tcp can't be opened by a user" in caught.value.message
@@ -117,6 +117,6 @@ def test_a_privileged_port_is_refused_with_what_helps(monkeypatch: pytest.Monkey
 
 
 def test_whatever_else_the_host_says_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports.socket, "socket", refusing(errno.ENOBUFS))
+    monkeypatch.setattr("wpod.net.ports.socket.socket", refusing(errno.ENOBUFS))
     with pytest.raises(WpodError, match=r"\*:80/tcp can't be opened: No buffer space"):
         ports.open_sockets([PublishedPort(1, 80)])
