@@ -241,9 +241,10 @@ fn set(socket: &OwnedFd, level: i32, option: i32, value: u32) -> Result<(), Errn
 
 /// A datagram of a published port, with whom it comes from; `None` where none waits.
 pub fn receive_from(socket: &OwnedFd) -> Option<(Vec<u8>, Peer)> {
-    let mut buffer = vec![0u8; LARGEST_DATAGRAM];
-    let (length, _, address) = rustix::net::recvfrom(socket, &mut buffer, RecvFlags::DONTWAIT).ok()?;
-    buffer.truncate(length);
+    // Not zeroed: pages that no datagram has reached cost nothing.
+    let mut buffer = Vec::with_capacity(LARGEST_DATAGRAM);
+    let space = rustix::buffer::spare_capacity(&mut buffer);
+    let (_, _, address) = rustix::net::recvfrom(socket, space, RecvFlags::DONTWAIT).ok()?;
     Some((buffer, Peer::of(address?)?))
 }
 
@@ -251,10 +252,13 @@ pub fn receive_from(socket: &OwnedFd) -> Option<(Vec<u8>, Peer)> {
 pub fn receive_all(socket: &OwnedFd) -> Vec<Vec<u8>> {
     let mut received = Vec::new();
     while received.len() < DATAGRAMS_AT_ONCE {
-        let mut buffer = vec![0u8; LARGEST_DATAGRAM];
-        match rustix::net::recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
-            Ok((length, _)) => {
-                buffer.truncate(length);
+        let mut buffer = Vec::with_capacity(LARGEST_DATAGRAM);
+        match rustix::net::recv(
+            socket,
+            rustix::buffer::spare_capacity(&mut buffer),
+            RecvFlags::DONTWAIT,
+        ) {
+            Ok(_) => {
                 buffer.shrink_to_fit();
                 received.push(buffer);
             }
