@@ -62,7 +62,9 @@ def _of_store(store: Store, kind: str, typed: str) -> Iterator[tuple[str, str]]:
     if kind in ("images", "objects"):
         yield from _images(store, typed)
     if kind in ("networks", "objects"):
-        yield from ((network.name, "network") for network in store.networks.all())
+        from wpod.queries.networks import selected
+
+        yield from ((network.name, "network") for network in selected(store, ())[0])
     if kind in ("volumes", "objects"):
         yield from ((volume.name, "volume") for volume in store.volumes.all())
     if kind == "sources":
