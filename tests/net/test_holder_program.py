@@ -317,5 +317,6 @@ def test_a_killed_one_is_followed(stage: Stage) -> None:
 def test_its_confinement(stage: Stage) -> None:
     status = dict(line.split(":\t") for line in Path(f"/proc/{stage.holder.pid}/status").read_text().splitlines())
     assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"].strip() == "2"  # a filter
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW
     assert [os.readlink(f"/proc/{stage.holder.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3

@@ -19,6 +19,7 @@ use rustix::process::{pidfd_send_signal, Signal};
 
 use crate::control::{self, Request};
 use crate::datagrams::Datagrams;
+use crate::filter;
 use crate::namespaces;
 use crate::plan::Plan;
 use crate::publication::{Protocol, Publication};
@@ -44,7 +45,8 @@ pub fn run(fd: &str) -> Result<(), String> {
         namespaces::Role::Parent => Ok(()),
         namespaces::Role::Holder => {
             let ready = take(plan.ready);
-            match Holder::new(take(plan.control)) {
+            let made = Holder::new(take(plan.control)).and_then(|holder| filter::install().map(|()| holder));
+            match made {
                 Ok(holder) => {
                     let told = format!("R{}", std::process::id());
                     let _ = std::fs::File::from(ready).write_all(told.as_bytes());

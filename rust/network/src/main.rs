@@ -6,6 +6,7 @@
 mod apply;
 mod control;
 mod datagrams;
+mod filter;
 mod hold;
 mod link_messages;
 mod namespaces;
