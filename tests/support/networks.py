@@ -1,0 +1,19 @@
+"""Records of networks, as tests need them."""
+
+from __future__ import annotations
+
+from wpod.model.network import Driver, Network
+from wpod.plan.addresses import SubnetRequest, check_subnet
+
+
+def network(number: int, *subnets: str, name: str = "") -> Network:
+    """A bridge network `netN` whose gateways are the first addresses."""
+    return Network(
+        number=number,
+        name=name or f"net{number}",
+        network_id=f"{number:064x}",
+        driver=Driver.BRIDGE,
+        interface=f"wpod{number}",
+        created_nanoseconds=number,
+        subnets=tuple(check_subnet(SubnetRequest(one)) for one in subnets),
+    )
