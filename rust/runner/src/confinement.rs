@@ -8,13 +8,14 @@ use formats::state_file::confinement;
 
 use crate::failure::{check, Failure};
 use crate::files::Opened;
+use crate::filter::Sockets;
 use crate::{filter, landlock};
 
 /// Confines the process. Nothing may be opened by path after this but what Landlock's grants cover.
 pub fn restrict(plan: &LaunchPlan<'_>, opened: &Opened) -> Result<(), Failure> {
     let state = opened.state;
     set_limits(plan)?;
-    let ruleset = landlock::prepare(&opened.grants);
+    let ruleset = landlock::prepare(&opened.grants, connects(plan));
     close_temporary(opened);
     // SAFETY: a plain query.
     let root = unsafe { libc::geteuid() } == 0 && !in_own_namespace(opened);
@@ -36,10 +37,22 @@ pub fn restrict(plan: &LaunchPlan<'_>, opened: &Opened) -> Result<(), Failure> {
         // SAFETY: prctl with constant arguments.
         unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
     }
-    if filter::install(plan.listeners().next().is_some()) {
+    let sockets = if connects(plan) {
+        Sockets::Connecting
+    } else if plan.listeners().next().is_some() {
+        Sockets::Given
+    } else {
+        Sockets::None
+    };
+    if filter::install(sockets) {
         state.add_confinement(confinement::SECCOMP);
     }
     Ok(())
+}
+
+/// Whether there is any place that the guest may connect to.
+fn connects(plan: &LaunchPlan<'_>) -> bool {
+    plan.all("outgoing").next().is_some()
 }
 
 fn in_own_namespace(opened: &Opened) -> bool {

@@ -8,7 +8,7 @@ use container_log::LogWriter;
 use formats::launch_plan::{LaunchPlan, Volume};
 use formats::log_line::Stream;
 use formats::state_file::{own_identity, Kind, StateError, StateFile};
-use wasi::{Access, Context, ContextBuilder, RootDirectory};
+use wasi::{Access, Context, ContextBuilder, Pool, RootDirectory};
 
 use crate::entry;
 use crate::failure::{shown, Failure};
@@ -48,10 +48,19 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
     let root = open_root(plan, &mut grants)?;
     // SAFETY: descriptor 0 is open (startup) and nothing else owns it.
     let input = unsafe { OwnedFd::from_raw_fd(0) };
+    let speaker = output.clone();
     let mut context = ContextBuilder::new(input, output.sink(Stream::Stdout), output.sink(Stream::Stderr))
         .arguments(plan.all("argument").map(|value| value.to_bytes().to_vec()))
         .environment(environment(plan))
-        .memory_watcher(Box::new(|bytes| state.set_linear_memory_used(bytes)));
+        .memory_watcher(Box::new(|bytes| state.set_linear_memory_used(bytes)))
+        .outgoing(
+            pool(plan)?,
+            Box::new(move |target| {
+                speaker.say(&format!(
+                    "wpod: the guest may not connect to {target}: --network host would allow it"
+                ));
+            }),
+        );
     for listener in plan.listeners() {
         // SAFETY: the plan names a descriptor that was left open for this process, once.
         let socket = unsafe { OwnedFd::from_raw_fd(listener.descriptor) };
@@ -70,6 +79,16 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
         grants,
         timeout: plan.number("timeout-seconds"),
     })
+}
+
+/// Where the guest may connect to.
+fn pool(plan: &LaunchPlan<'_>) -> Result<Pool, Failure> {
+    let mut pool = Pool::default();
+    for entry in plan.all("outgoing") {
+        let added = entry.to_str().ok().and_then(|text| pool.allow(text));
+        added.ok_or_else(|| Failure::own("the launch plan has a wrong value for outgoing"))?;
+    }
+    Ok(pool)
 }
 
 /// What the plan says, and which sockets there are: the descriptors from 3 on (sd_listen_fds(3)).

@@ -88,6 +88,19 @@ const SOCKETS: &[libc::c_long] = &[
     libc::SYS_shutdown,
 ];
 
+/// What a guest that may connect needs beside both.
+const CONNECTING: &[libc::c_long] = &[libc::SYS_connect, libc::SYS_getsockname, libc::SYS_getpeername];
+
+/// Which sockets a guest has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sockets {
+    None,
+    /// Those that it was given, and what they accept.
+    Given,
+    /// It makes some itself, of TCP alone. To where they connect is checked before the call (crate `wasi`).
+    Connecting,
+}
+
 /// Calls that the C library tries and can do without.
 const UNKNOWN: &[libc::c_long] = &[
     libc::SYS_rseq,
@@ -147,7 +160,7 @@ const fn error(number: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | number as u32
 }
 
-fn assemble(pid: u32, sockets: bool) -> Vec<sock_filter> {
+fn assemble(pid: u32, sockets: Sockets) -> Vec<sock_filter> {
     // One instruction each for most of the list; made at its full size at once.
     let mut program = Program(Vec::with_capacity(192));
     program.push(LOAD_WORD, (0, 0), ARCHITECTURE);
@@ -156,7 +169,12 @@ fn assemble(pid: u32, sockets: bool) -> Vec<sock_filter> {
     program.push(LOAD_WORD, (0, 0), NUMBER);
     program.push(JUMP_FROM, (0, 1), X32_BIT);
     program.give(libc::SECCOMP_RET_KILL_PROCESS);
-    for number in ALLOWED.iter().chain(if sockets { SOCKETS } else { &[] }) {
+    let (given, connecting): (&[libc::c_long], &[libc::c_long]) = match sockets {
+        Sockets::None => (&[], &[]),
+        Sockets::Given => (SOCKETS, &[]),
+        Sockets::Connecting => (SOCKETS, CONNECTING),
+    };
+    for number in ALLOWED.iter().chain(given).chain(connecting) {
         program.give_if_equal(*number as u32, libc::SECCOMP_RET_ALLOW);
     }
     #[cfg(target_arch = "x86_64")]
@@ -177,6 +195,20 @@ fn assemble(pid: u32, sockets: bool) -> Vec<sock_filter> {
         }
         body.give(error(libc::ENOTTY));
     });
+    if sockets == Sockets::Connecting {
+        program.for_call(libc::SYS_socket, |body| {
+            body.push(LOAD_WORD, (0, 0), argument(0));
+            body.push(JUMP_EQUAL, (2, 0), libc::AF_INET as u32);
+            body.push(JUMP_EQUAL, (1, 0), libc::AF_INET6 as u32);
+            body.give(libc::SECCOMP_RET_KILL_PROCESS);
+            body.push(LOAD_WORD, (0, 0), argument(1));
+            body.give_if_equal(
+                (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u32,
+                libc::SECCOMP_RET_ALLOW,
+            );
+            body.give(libc::SECCOMP_RET_KILL_PROCESS);
+        });
+    }
     // abort(3) of this process, and no signal to others.
     program.for_call(libc::SYS_tgkill, |body| {
         body.push(LOAD_WORD, (0, 0), argument(0));
@@ -190,8 +222,8 @@ fn assemble(pid: u32, sockets: bool) -> Vec<sock_filter> {
     program.0
 }
 
-/// Installs the filter, for good; `sockets`: the guest has some. Needs `no_new_privs`. Gives whether it holds.
-pub fn install(sockets: bool) -> bool {
+/// Installs the filter, for good. Needs `no_new_privs`. Gives whether it holds.
+pub fn install(sockets: Sockets) -> bool {
     // SAFETY: a plain query.
     let pid = unsafe { libc::getpid() };
     let mut instructions = assemble(pid as u32, sockets);
@@ -212,7 +244,7 @@ mod tests {
 
     /// Runs the program on one call, as the kernel would.
     fn judge(number: libc::c_long, arguments: [u64; 6], architecture: u32) -> u32 {
-        verdict(&assemble(77, false), number, arguments, architecture)
+        verdict(&assemble(77, Sockets::None), number, arguments, architecture)
     }
 
     fn verdict(program: &[sock_filter], number: libc::c_long, arguments: [u64; 6], architecture: u32) -> u32 {
@@ -271,7 +303,7 @@ mod tests {
 
     #[test]
     fn sockets_are_for_guests_that_have_some() {
-        let (with, without) = (assemble(77, true), assemble(77, false));
+        let (with, without) = (assemble(77, Sockets::Given), assemble(77, Sockets::None));
         for number in SOCKETS {
             assert_eq!(
                 verdict(&with, *number, [0; 6], NATIVE),
@@ -296,6 +328,45 @@ mod tests {
                 "{number}"
             );
         }
+    }
+
+    #[test]
+    fn guests_that_connect_make_tcp_sockets_and_no_others() {
+        let program = assemble(77, Sockets::Connecting);
+        let socket = |family: i32, kind: i32| {
+            verdict(
+                &program,
+                libc::SYS_socket,
+                [family as u64, kind as u64, 0, 0, 0, 0],
+                NATIVE,
+            )
+        };
+        let stream = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        assert_eq!(socket(libc::AF_INET, stream), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(socket(libc::AF_INET6, stream), libc::SECCOMP_RET_ALLOW);
+        for (family, kind) in [
+            (libc::AF_UNIX, stream),
+            (libc::AF_NETLINK, stream),
+            (libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC),
+            (libc::AF_INET6, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC),
+        ] {
+            assert_eq!(
+                socket(family, kind),
+                libc::SECCOMP_RET_KILL_PROCESS,
+                "{family} {kind}"
+            );
+        }
+        for number in [libc::SYS_bind, libc::SYS_listen, libc::SYS_sendto] {
+            assert_eq!(
+                verdict(&program, number, [0; 6], NATIVE),
+                libc::SECCOMP_RET_KILL_PROCESS,
+                "{number}"
+            );
+        }
+        assert_eq!(
+            verdict(&program, libc::SYS_connect, [0; 6], NATIVE),
+            libc::SECCOMP_RET_ALLOW
+        );
     }
 
     #[test]

@@ -23,8 +23,8 @@ const IOCTL_DEVICE: (i64, u64) = (5, 1 << 15);
 const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE.1 | IOCTL_DEVICE.1;
 
 const NETWORK_VERSION: i64 = 4;
-/// Binding and connecting of TCP.
-const NETWORK: u64 = 3;
+const BIND_TCP: u64 = 1;
+const CONNECT_TCP: u64 = 2;
 const SCOPE_VERSION: i64 = 6;
 /// Abstract sockets and signals beyond the own domain.
 const SCOPES: u64 = 3;
@@ -68,8 +68,9 @@ fn version() -> Option<i64> {
 }
 
 /// Makes rules that allow the grants and nothing else. `None` where the kernel has no Landlock, or where a rule
-/// cannot be added (what the container was given must stay reachable).
-pub fn prepare(grants: &[Grant]) -> Option<Ruleset> {
+/// cannot be added (what the container was given must stay reachable). Where the guest connects to is not for these
+/// rules, which know ports and no addresses; `connects` says whether it may at all.
+pub fn prepare(grants: &[Grant], connects: bool) -> Option<Ruleset> {
     let version = version()?;
     let mut handled = FIRST_VERSION;
     for (since, right) in [REFER, TRUNCATE, IOCTL_DEVICE] {
@@ -77,9 +78,14 @@ pub fn prepare(grants: &[Grant]) -> Option<Ruleset> {
             handled |= right;
         }
     }
+    let network = if connects {
+        BIND_TCP
+    } else {
+        BIND_TCP | CONNECT_TCP
+    };
     let attributes = RulesetAttributes {
         handled_access_fs: handled,
-        handled_access_net: if version >= NETWORK_VERSION { NETWORK } else { 0 },
+        handled_access_net: if version >= NETWORK_VERSION { network } else { 0 },
         scoped: if version >= SCOPE_VERSION { SCOPES } else { 0 },
     };
     // Older kernels know a shorter struct; longer ones must be zero beyond, which `scoped` then is.

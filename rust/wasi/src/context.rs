@@ -1,10 +1,12 @@
 //! What one guest may touch.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::abi::Result;
 use crate::descriptor::{Descriptor, Sink};
+use crate::pool::Pool;
 use crate::resolve::{Access, Directory, Origin, RootDirectory};
 use crate::table::Table;
 use crate::Errno;
@@ -24,6 +26,8 @@ pub struct Context {
     pub(crate) environment: Vec<Vec<u8>>,
     pub(crate) table: Table,
     pub(crate) exit: Option<ExitRequest>,
+    pub(crate) pool: Pool,
+    refusal_watcher: Option<Box<dyn FnMut(SocketAddr) + Send>>,
     memory_bytes: u64,
     memory_watcher: Option<Box<dyn FnMut(u64) + Send>>,
 }
@@ -32,6 +36,13 @@ impl Context {
     /// How the guest asked to end, once it has; the call that ran it then returns a trap that is none.
     pub fn exit_request(&self) -> Option<ExitRequest> {
         self.exit
+    }
+
+    /// Tells the watcher, once, that the guest wanted to connect to where it may not.
+    pub(crate) fn refuse(&mut self, target: SocketAddr) {
+        if let Some(mut watcher) = self.refusal_watcher.take() {
+            watcher(target);
+        }
     }
 
     /// Tells the watcher when the memory has another size than at the last call. The engine says nothing when a
@@ -70,6 +81,8 @@ impl ContextBuilder {
             environment: Vec::new(),
             table,
             exit: None,
+            pool: Pool::default(),
+            refusal_watcher: None,
             memory_bytes: 0,
             memory_watcher: None,
         };
@@ -134,6 +147,13 @@ impl ContextBuilder {
     /// Is told the size of the linear memory when it has changed.
     pub fn memory_watcher(mut self, watcher: Box<dyn FnMut(u64) + Send>) -> Self {
         self.context.memory_watcher = Some(watcher);
+        self
+    }
+
+    /// Where the guest may connect to, and who is told of the first place where it may not.
+    pub fn outgoing(mut self, pool: Pool, refusal_watcher: Box<dyn FnMut(SocketAddr) + Send>) -> Self {
+        self.context.pool = pool;
+        self.context.refusal_watcher = Some(refusal_watcher);
         self
     }
 

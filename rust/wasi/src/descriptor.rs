@@ -31,6 +31,8 @@ pub(crate) enum Object {
     Socket { socket: OwnedFd, kind: u8 },
     /// A socket that accepts; there from the start.
     Listener(OwnedFd),
+    /// A socket of a guest that may connect to nothing: none of the host's is behind it.
+    UnreachableSocket,
 }
 
 /// A descriptor of the host for the time of one call.
@@ -114,6 +116,14 @@ impl Descriptor {
         }
     }
 
+    pub fn unreachable_socket() -> Descriptor {
+        Descriptor {
+            object: Object::UnreachableSocket,
+            rights: rights::SOCKET,
+            inheriting: 0,
+        }
+    }
+
     /// The host's descriptor of a file, a stream or a socket. `None` for a sink without a terminal and for a
     /// directory.
     pub fn stream(&self) -> Option<RawFd> {
@@ -121,7 +131,7 @@ impl Descriptor {
             Object::File { file, .. } | Object::Input(file) => Some(file.as_raw_fd()),
             Object::Socket { socket, .. } | Object::Listener(socket) => Some(socket.as_raw_fd()),
             Object::Output(sink) => sink.terminal(),
-            Object::Directory { .. } => None,
+            Object::Directory { .. } | Object::UnreachableSocket => None,
         }
     }
 
@@ -147,7 +157,7 @@ impl Descriptor {
         match &self.object {
             Object::File { kind, .. } | Object::Socket { kind, .. } => *kind,
             Object::Directory { .. } => filetype::DIRECTORY,
-            Object::Listener(_) => filetype::SOCKET_STREAM,
+            Object::Listener(_) | Object::UnreachableSocket => filetype::SOCKET_STREAM,
             Object::Output(sink) if sink.terminal().is_some() => filetype::CHARACTER_DEVICE,
             Object::Output(_) => filetype::UNKNOWN,
             Object::Input(file) => input_kind(file.as_raw_fd()),

@@ -25,15 +25,18 @@ mod file;
 mod input_output;
 mod path;
 mod poll;
+mod pool;
 mod process;
 mod register;
 mod resolve;
 mod socket;
+mod socket_open;
 mod status;
 mod table;
 
 pub use abi::Errno;
 pub use context::{Context, ContextBuilder, ExitRequest};
 pub use descriptor::Sink;
+pub use pool::Pool;
 pub use register::register;
 pub use resolve::{Access, RootDirectory};

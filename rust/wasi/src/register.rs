@@ -5,7 +5,7 @@ use wamr::{GuestMemory, InitError, Runtime};
 
 use crate::abi::{Errno, Result, Version};
 use crate::context::Context;
-use crate::{clock, directory, file, input_output, path, poll, process, socket, status};
+use crate::{clock, directory, file, input_output, path, poll, process, socket, socket_open, status};
 
 /// The arguments of a call; none has more than nine.
 type Arguments = [u64; 9];
@@ -125,6 +125,16 @@ fn preview1_only() -> Vec<HostFunction> {
         c"path_filestat_get" c"(iiiii)i" |context, memory, a| status::path_filestat_get(context, memory, a, VERSION);
         c"poll_oneoff" c"(iiii)i" |context, memory, a| poll::poll_oneoff(context, memory, a, VERSION);
         c"sock_accept" c"(iii)i" socket::sock_accept;
+        c"sock_addr_local" c"(ii)i" socket_open::sock_addr_local;
+        c"sock_addr_remote" c"(ii)i" socket_open::sock_addr_remote;
+        c"sock_addr_resolve" c"(iiiiii)i" socket_open::not_offered;
+        c"sock_bind" c"(ii)i" socket_open::not_offered;
+        c"sock_close" c"(i)i" file::fd_close;
+        c"sock_connect" c"(ii)i" socket_open::sock_connect;
+        c"sock_listen" c"(ii)i" socket_open::not_offered;
+        c"sock_open" c"(iiii)i" socket_open::sock_open;
+        c"sock_recv_from" c"(iiiiii)i" socket_open::not_offered;
+        c"sock_send_to" c"(iiiiii)i" socket_open::not_offered;
     }
 }
 

@@ -12,6 +12,7 @@ from wpod.formats.launch_plan import Pair
 from wpod.kernel import overlay, pidfd
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, Observation, RootKind
+from wpod.model.network import NetworkMode
 from wpod.model.request import AotPolicy
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.modules import cache
@@ -82,6 +83,7 @@ class WasmBackend:
         pairs += _process_pairs(plan)
         pairs += _root_pairs(launch)
         pairs += _mount_pairs(plan.mounts)
+        pairs += _outgoing_pairs(plan)
         listeners = launch.joined.listeners
         pairs += [
             ("listen", f"{listener}:{port.container_port}")
@@ -194,6 +196,13 @@ def _process_pairs(plan: ContainerPlan) -> list[Pair]:
         pairs.append(("memory-max-bytes", str(usable)))
     pairs += [("rlimit", f"{limit.name}:{limit.soft}:{limit.hard}") for limit in plan.limits.ulimits]
     return pairs
+
+
+def _outgoing_pairs(plan: ContainerPlan) -> list[Pair]:
+    """Where the guest may connect to: nowhere, unless it has the host's network."""
+    if plan.network is not NetworkMode.HOST:
+        return []
+    return [("outgoing", entry) for entry in plan.networking.outgoing or ("any",)]
 
 
 def _root_pairs(launch: Launch) -> list[Pair]:
