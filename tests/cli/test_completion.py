@@ -23,7 +23,7 @@ from wpod.cli.table import Completes
 _COMPLETIONS = Path(__file__).parents[2] / "completions"
 _SHELLS = ("bash", "zsh", "fish")
 _IMAGE = "localhost/probe-native:latest"
-_GROUPS = ["container", "image", "system", "volume"]
+_GROUPS = ["container", "image", "network", "system", "volume"]
 
 # What is typed, and all that may stand in place of the last word. `{…}` is filled in by `_expected`.
 _CASES: dict[str, list[str]] = {
@@ -64,7 +64,10 @@ _CASES: dict[str, list[str]] = {
     "wpod run loc": ["{images}"],
     "wpod run probe": ["probe-native:latest"],
     "wpod run localhost/probe-native:l": [_IMAGE],
-    "wpod inspect ": ["{images}", "data", "resting", "running"],
+    "wpod inspect ": ["{images}", "backend", "data", "resting", "running", "wpod"],
+    "wpod network rm ": ["backend", "wpod"],
+    "wpod network inspect ba": ["backend"],
+    "wpod network connect backend re": ["resting"],
     "wpod volume rm ": ["data"],
     "wpod completion ": ["bash", "fish", "zsh"],
     # files
@@ -115,6 +118,7 @@ def setting(
     wpod = places.new(root_account)
     wpod("load", "--quiet", "--input", archives(probe_sources["native"])).ok()
     wpod("volume", "create", "data").ok()
+    wpod("network", "create", "backend").ok()
     wpod("run", "-d", "--name", "running", _IMAGE, "idle").ok()
     wpod("create", "--name", "resting", _IMAGE, "exit", "0").ok()
     directory = wpod.scratch / "work"
