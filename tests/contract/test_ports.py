@@ -5,6 +5,7 @@ Those of native containers, which need a network, are in tests/net.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -138,3 +139,80 @@ def test_in_the_foreground(wpod: Wpod) -> None:
     eventually(lambda: asked(port) == "8080")
     wpod("stop", "s").ok()
     assert wpod.finish(running).status == 143
+
+
+def holders(port: int) -> set[int]:
+    """The processes that have the socket that listens on this port (proc(5): /proc/net/tcp, /proc/PID/fd)."""
+    inodes = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            words = line.split()
+            if int(words[1].rpartition(":")[2], 16) == port and words[3] == "0A":
+                inodes.add(f"socket:[{words[9]}]")
+    found = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(descriptor) in inodes:
+                found.add(int(descriptor.parts[2]))
+    return found
+
+
+def test_nobody_is_between_the_client_and_the_guest(wpod: Wpod) -> None:
+    """The container's only process has the socket, so what is accepted has the client's own address.
+
+    Scaled containers are forked from one process: none keeps the others' sockets.
+    """
+    port = free_port()
+    wpod("run", "-d", "--name", "s", "-p", f"{port}:8080", SERVER).ok()
+    assert holders(port) == {int(wpod.field("s", "{{.State.Pid}}"))}
+    wpod("run", "-d", "--scale", "2", "--name", "k", "-p", "8080", SERVER).ok()
+    for name in ("k-1", "k-2"):
+        own = int(wpod("port", name, "8080").ok().line.rpartition(":")[2])
+        assert holders(own) == {int(wpod.field(name, "{{.State.Pid}}"))}
+
+
+def free_pair() -> int:
+    """The first of two free ports in a row."""
+    while True:
+        first = free_port()
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
+            return first
+
+
+def test_ranges(wpod: Wpod) -> None:
+    first = free_pair()
+    wpod("run", "-d", "--name", "s", "-p", f"{first}-{first + 1}:8080-8081", SERVER).ok()
+    assert [asked(first), asked(first + 1)] == ["8080", "8081"]
+
+
+def test_what_is_exposed_is_shown_and_published_with_all(wpod: Wpod) -> None:
+    """The image's and the user's; an image's word that is no port is passed over. Exposed alone is not published."""
+    wpod("run", "-d", "--name", "s", "-P", "--expose", "9090", SERVER).ok()
+    assert sorted(wpod("inspect", "s").ok().json[0]["Config"]["ExposedPorts"]) == ["8080/tcp", "9090/tcp"]
+    lines = dict(line.split(" -> ") for line in wpod("port", "s").ok().out.splitlines())
+    answers = {inside: asked(int(where.rpartition(":")[2])) for inside, where in lines.items()}
+    assert answers == {"8080/tcp": "8080", "9090/tcp": "9090"}
+    wpod("run", "--name", "t", "--expose", "9090", SERVER).exits(3)
+    assert wpod("port", "t").ok().out == ""
+
+
+def test_a_removed_container_leaves_no_port(wpod: Wpod) -> None:
+    port = free_port()
+    wpod("run", "-d", "--rm", "--name", "s", "-p", f"{port}:8080", SERVER).ok()
+    assert asked(port) == "8080"
+    wpod("stop", "s").ok()
+    assert asked(port) is None
+    eventually(lambda: wpod("ps", "-aq").ok().out == "")
+    wpod("port", "s").fails(125, "s")
+
+
+def test_a_port_that_was_taken_since_the_creation(wpod: Wpod) -> None:
+    """`create` takes no port. `start` ends with 125, as podman's does; the container stays and starts later."""
+    port = free_port()
+    wpod("create", "--name", "s", "-p", f"{port}:8080", SERVER).ok()
+    with socket.create_server(("0.0.0.0", port)):
+        wpod("start", "s").fails(125, str(port), "in use")
+    wpod("start", "s").ok()
+    assert asked(port) == "8080"
+    assert wpod("port", "--all").ok().line == f"{wpod.field('s', '{{.Id}}')[:12]}\t8080/tcp -> 0.0.0.0:{port}"
+    assert wpod("port", "--latest").ok().line == f"8080/tcp -> 0.0.0.0:{port}"

@@ -146,3 +146,42 @@ def test_a_network_in_the_foreground(networked: Wpod) -> None:
     networked("run", "--rm", "--network", "bridge", PROBE, "exit", "42").exits(42)
     started(networked, "a", "--network", "bridge")
     assert address_of(networked, "a", "wpod").endswith(".2")
+
+
+def test_many_started_at_once_have_addresses_and_names_of_their_own(networked: Wpod) -> None:
+    networked("network", "create", "crowd").ok()
+    names = [f"member-{number}" for number in range(12)]
+    running = [networked.start("run", "-d", "--name", name, "--network", "crowd", PROBE, *SLEEP) for name in names]
+    for one in running:
+        networked.finish(one).ok()
+    addresses = {name: address_of(networked, name, "crowd") for name in names}
+    assert len(set(addresses.values())) == len(names)
+    inside = Inside(int(networked.field(names[0], "{{.State.Pid}}")))
+    gateway = networked("network", "inspect", "-f", "{{(index .Subnets 0).Gateway}}", "crowd").ok().line
+    for name, address in addresses.items():
+        eventually(lambda name=name, address=address: inside.look_up(f"{name}.dns.podman", gateway) == [address])  # type: ignore[misc]
+    networked("rm", "-f", "-t", "0", *names).ok()
+    assert networked("network", "rm", "crowd").ok().line == "crowd"
+
+
+def test_connected_and_disconnected_while_it_runs(networked: Wpod) -> None:
+    for name in ("near", "far"):
+        networked("network", "create", name).ok()
+    inside, other = started(networked, "first", "--network", "near"), started(networked, "second", "--network", "far")
+    with other:
+        other.serve("0.0.0.0", 80)
+        address = address_of(networked, "second", "far")
+        for _ in range(3):
+            assert inside.fetch(address, 80, patience_seconds=1) is None
+            networked("network", "connect", "far", "first").ok()
+            networked("network", "connect", "far", "first").fails(125, "already connected")
+            assert inside.fetch(address, 80) == address_of(networked, "first", "far")
+            assert (
+                address_of(networked, "first", "far") in networked("exec", "first", "/main", "read", "/etc/hosts").out
+            )
+            networked("network", "disconnect", "far", "first").ok()
+        assert [link["ifname"] for link in json.loads(inside.run("ip", "-j", "link").stdout)] == ["lo", "eth0"]
+    networked("network", "disconnect", "far", "first").fails(125, "not connected")
+    networked("network", "rm", "near").fails(2, "first")
+    networked("network", "rm", "-f", "-t", "0", "near", "far").ok()
+    assert networked("ps", "-aq").ok().out == ""

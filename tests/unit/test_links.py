@@ -34,23 +34,25 @@ def test_each_message_is_whole() -> None:
 def test_a_container_s_messages_have_its_own_values() -> None:
     template = links.template(NETWORK, "eth0", 0)
     made = links.filled(template, LEASE)
-    assert [one.name for one in made] == ["loopback", "veth", "interface-up", "address", "address", "route", "route"]
-    assert [one.here for one in made] == [False, True, False, False, False, False, False]
-    veth = made[1].content
+    assert [one.name for one in made] == [
+        "loopback", "link", "veth", "interface", "interface", "address", "address", "route", "route",
+    ]  # fmt: skip
+    assert [one.here for one in made] == [False, True, True, True, False, False, False, False, False]
+    veth = made[2].content
     assert links.link_name(LEASE).encode() in veth
     assert bytes.fromhex("020000000007") in veth
-    assert b"eth0\0" in veth
     assert struct.pack("=I", links.bridge_index(NETWORK)) in veth
-    assert made[1].pid_offset > 0
-    assert bytes([10, 89, 0, 7]) in made[3].content
-    assert bytes.fromhex("fd000003000000000000000000000007") in made[4].content
+    assert made[3].pid_offset > 0
+    assert b"eth0\0" in made[4].content
+    assert bytes([10, 89, 0, 7]) in made[5].content
+    assert bytes.fromhex("fd000003000000000000000000000007") in made[6].content
     for before, after in zip(template, made, strict=True):
         assert len(before.content) == len(after.content)
 
 
 def test_nothing_of_the_template_is_left() -> None:
     for one in links.filled(links.template(NETWORK, "eth0", 0), LEASE):
-        for mark in (links._NAME, links._MAC, links._ADDRESS4, links._ADDRESS6):
+        for mark in (links._NAME, links._PEER, links._MAC, links._ADDRESS4, links._ADDRESS6):
             assert mark not in one.content, one.name
 
 
@@ -58,7 +60,7 @@ def test_a_second_network_has_another_interface_and_a_worse_route() -> None:
     made = links.filled(links.template(NETWORK, "eth1", 1), LEASE)
     assert "loopback" not in [one.name for one in made]
     index = struct.pack("=I", 3)
-    assert all(index in one.content for one in made if one.name != "veth")
+    assert all(index in one.content for one in made if one.name not in ("veth", "link"))
     assert struct.pack("=I", 101) in next(one.content for one in made if one.name == "route")
 
 

@@ -56,3 +56,13 @@ def test_what_cannot_be_made_is_named(store: StorePaths) -> None:
     Path(store.temporary).write_text("no directory")
     with pytest.raises(StoreError, match="/mountpoints can't be made: File exists"):
         mountpoints.layer(store, with_hosts=True)
+
+
+def test_who_comes_second_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = StorePaths(str(tmp_path))
+    first = mountpoints.layer(store, with_hosts=True)
+    told = iter([False])  # not there yet when the second command looked
+    real = os.path.isdir
+    monkeypatch.setattr(os.path, "isdir", lambda path: next(told, real(path)))
+    assert mountpoints.layer(store, with_hosts=True) == first
+    assert os.listdir(store.temporary) == []

@@ -48,6 +48,7 @@ class Completes(enum.Enum):
     IMAGES = "images"
     VOLUMES = "volumes"
     NETWORKS = "networks"
+    NETWORK_MODES = "network-modes"  # networks, and the words that name none
     OBJECTS = "objects"  # containers, images and volumes
     FILES = "files"
     DIRECTORIES = "directories"

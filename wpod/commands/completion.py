@@ -46,14 +46,15 @@ def names(kind: str, typed: str, root: str = "") -> list[tuple[str, str]]:
 
     if kind == "signals":
         return [(name, "") for name in _signals(typed)]
+    fixed = [(mode, "") for mode in ("none", "host", "bridge")] if kind == "network-modes" else []
     try:
         store = open_store(root or None)
         try:
-            return list(_of_store(store, kind, typed))
+            return fixed + list(_of_store(store, kind, typed))
         finally:
             store.database.close()
     except (WpodError, OSError):
-        return []
+        return fixed
 
 
 def _of_store(store: Store, kind: str, typed: str) -> Iterator[tuple[str, str]]:
@@ -61,7 +62,7 @@ def _of_store(store: Store, kind: str, typed: str) -> Iterator[tuple[str, str]]:
         yield from _containers(store, typed, running=kind.startswith("running"))
     if kind in ("images", "objects"):
         yield from _images(store, typed)
-    if kind in ("networks", "objects"):
+    if kind in ("networks", "network-modes", "objects"):
         from wpod.queries.networks import selected
 
         yield from ((network.name, "network") for network in selected(store, ())[0])

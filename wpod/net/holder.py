@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +19,7 @@ from wpod import paths, programs
 from wpod.errors import WpodError
 from wpod.formats import launch_plan
 from wpod.frozen import frozen
-from wpod.kernel import user_namespace
+from wpod.kernel import pidfd, user_namespace
 from wpod.net.namespace import NetworkNamespace
 from wpod.plan import etc_files
 
@@ -131,11 +132,23 @@ def start(run: str, remains: Remains | None) -> Connection:
         if started is None:
             raise WpodError("the network helper ended as soon as it was started")
         try:
-            _start_pasta(run, started, pid)
+            process = _running_pasta(run, still_of_use=remains is not None)
+            if process is None:
+                process = _start_pasta(run, pid)
+            try:
+                started.helper("pasta", process)
+            finally:
+                os.close(process)
         except BaseException:
             started.close()
             raise
     return Connection(started._link, NetworkNamespace(pid), fresh=True)
+
+
+def end_orphans(run: str) -> None:
+    """Where the holder was killed and nobody is on a network any more, pasta is left: it would stay for ever."""
+    if connect(run) is None:
+        _running_pasta(run, still_of_use=False)
 
 
 def _control_path(run: str) -> str:
@@ -196,8 +209,33 @@ def _name_server_options() -> list[str]:
     return [] if known else ["--dns-forward", etc_files.FORWARDED_NAME_SERVER]
 
 
-def _start_pasta(run: str, holder: Connection, pid: int) -> None:
-    """One pasta connects the shared namespace with the world: no port of it, nothing of the host's loopback."""
+def _running_pasta(run: str, *, still_of_use: bool) -> int | None:
+    """A pidfd of the pasta of the holder before this one, which outlives it where that was killed.
+
+    Not `still_of_use`: it serves a namespace that nobody will use again, and is ended.
+    """
+    pid_file = f"{directory(run)}/pasta.pid"
+    try:
+        with open(pid_file, encoding="ascii") as file:
+            pid = int(file.read())
+        process = os.pidfd_open(pid)
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            is_ours = os.fsencode(pid_file) in file.read(65536).split(b"\0")
+    except (OSError, ValueError):
+        return None
+    if is_ours and still_of_use:
+        return process
+    if is_ours:
+        pidfd.send(process, signal.SIGTERM)
+    os.close(process)
+    return None
+
+
+def _start_pasta(run: str, pid: int) -> int:
+    """One pasta connects the shared namespace with the world: no port of it, nothing of the host's loopback.
+
+    Gives a pidfd.
+    """
     pid_file = f"{directory(run)}/pasta.pid"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pid_file)
@@ -211,8 +249,4 @@ def _start_pasta(run: str, holder: Connection, pid: int) -> None:
         hint = "is /dev/net/tun there and open to this user?" if "tun" in done.stderr.decode(errors="replace") else None
         raise WpodError(f"pasta can't be started: {done.complaint}", hint=hint)
     with open(pid_file, encoding="ascii") as file:
-        process = os.pidfd_open(int(file.read()))
-    try:
-        holder.helper("pasta", process)
-    finally:
-        os.close(process)
+        return os.pidfd_open(int(file.read()))

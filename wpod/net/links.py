@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = 1
+# Counts the changes of what `template` makes, for templates are kept.
+TEMPLATE_VERSION = 1
 _HEADER = f"wpod-links {VERSION}"
 # Bridges have an index of their own choice, so that nobody has to ask for it: far above what the kernel counts up.
 _BRIDGE_INDEX = 1 << 30
@@ -38,6 +40,7 @@ _RELAY_TABLE = 77
 # What stands for a container's own values in the messages of a network. None occurs in a real message: an address of
 # class E, a unique local prefix that is not random, a name of all 15 characters.
 _NAME = b"wpod-veth-name0"
+_PEER = b"wpod-peer-name0"
 _MAC = bytes.fromhex("0277706f6431")
 _ADDRESS4 = bytes([241, 226, 211, 196])
 _ADDRESS6 = bytes.fromhex("fd9b8c7d6e5f40312213ac0bcd1ade2b")
@@ -125,8 +128,8 @@ def template(network: Network, interface: str, position: int) -> list[Message]:
     """The messages of a container that doesn't exist, `position` counting its networks from 0; see `filled`."""
     index = _FIRST_INDEX + position
     messages = [] if position else [Message(False, "loopback", _link(1, [], _CHANGE, up=True))]
-    messages.append(_interface(network, interface, index))
-    messages.append(Message(False, "interface-up", _link(index, [], _CHANGE, up=True)))
+    messages += _interface(network, index)
+    messages.append(Message(False, "interface", _link(index, [("IFLA_IFNAME", interface)], _CHANGE, up=True)))
     for subnet in network.subnets:
         block = ipaddress.ip_network(subnet.subnet)
         own = ipaddress.ip_address(_ADDRESS4 if block.version == 4 else _ADDRESS6)
@@ -140,14 +143,17 @@ def template(network: Network, interface: str, position: int) -> list[Message]:
     return messages
 
 
-def _interface(network: Network, interface: str, index: int) -> Message:
-    """A veth whose other end is on the bridge, or a link of the parent that is made in the container's namespace."""
+def _interface(network: Network, index: int) -> list[Message]:
+    """A veth on the bridge, whose other end is moved into the container's namespace, where it gets a known index.
+
+    Made there at once, the index would be any: the kernel heeds a wish for the peer's only beside one for the first.
+    What an interrupted start has left is taken away before.
+    """
     options = dict(network.options)
     mtu = [("IFLA_MTU", int(options["mtu"]))] if "mtu" in options else []
-    own = [("IFLA_IFNAME", interface), ("IFLA_ADDRESS", _mac(_MAC)), ("IFLA_NET_NS_PID", _PID), *mtu]
     if network.driver is not Driver.BRIDGE:
         raise WpodError(f"the driver {network.driver.value} has no links of this kind")
-    peer = {"index": index, "attrs": own}
+    peer = {"attrs": [("IFLA_IFNAME", _PEER.decode()), ("IFLA_ADDRESS", _mac(_MAC)), *mtu]}
     info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]})]}
     attributes = [
         ("IFLA_IFNAME", _NAME.decode()),
@@ -155,16 +161,23 @@ def _interface(network: Network, interface: str, index: int) -> Message:
         *mtu,
         ("IFLA_LINKINFO", info),
     ]
-    content = _link(0, attributes, _CREATE, up=True)
+    made = _link(0, attributes, _CREATE, up=True)
+    destination = [("IFLA_IFNAME", _PEER.decode()), ("IFLA_NET_NS_PID", _PID), ("IFLA_NEW_IFINDEX", index)]
+    moved = _link(0, destination, _CHANGE)
     mark = _PID.to_bytes(4, "little")
-    if content.count(mark) != 1 or content.count(_NAME) != 1 or content.count(_MAC) != 1:
+    if moved.count(mark) != 1 or any(made.count(one) != 1 for one in (_NAME, _PEER, _MAC)):
         raise WpodError("the link messages of a network can't be made: pyroute2 writes them in another way")
-    return Message(True, "veth", content, 0, content.index(mark))
+    return [
+        remove_link(_NAME.decode()),
+        Message(True, "veth", made),
+        Message(True, "interface", moved, 0, moved.index(mark)),
+    ]
 
 
 def filled(messages: Sequence[Message], lease: Lease) -> list[Message]:
     """The messages of one container, of those of its network."""
-    values = {_NAME: link_name(lease).encode(), _MAC: bytes.fromhex(lease.mac.replace(":", ""))}
+    name = link_name(lease).encode()
+    values = {_NAME: name, _PEER: b"vetp" + name[4:], _MAC: bytes.fromhex(lease.mac.replace(":", ""))}
     for address in lease.addresses:
         packed = ipaddress.ip_address(address.partition("/")[0]).packed
         values[_ADDRESS4 if len(packed) == 4 else _ADDRESS6] = packed

@@ -36,7 +36,7 @@ class NameServer:
         self._namespace = namespace
 
     def update(self, networks: Mapping[str, Network], named: Sequence[Named]) -> int | None:
-        """Let it know who is where, starting it where it must run; a pidfd of one that was started just now.
+        """Let it know who is where, starting it where it must run; a pidfd of it.
 
         `networks` are those with names, by name. Raises MissingProgram, WpodError.
         """
@@ -44,15 +44,12 @@ class NameServer:
         wanted = {name: _document(networks[name], named) for name in networks}
         wanted = {name: text for name, text in wanted.items() if "\n" in text.strip()}
         changed = self._write(wanted)
-        if self._running() is not None:
-            if changed:
-                self._tell(signal.SIGHUP if wanted else signal.SIGTERM)
-            return None
-        return self._start() if wanted else None
-
-    def stop(self) -> None:
-        """End it, where it runs."""
-        self._tell(signal.SIGTERM)
+        running = self._running()
+        if running is None:
+            return self._start() if wanted else None
+        if changed:
+            self._tell(signal.SIGHUP if wanted else signal.SIGTERM)
+        return os.pidfd_open(running)
 
     def _write(self, wanted: Mapping[str, str]) -> bool:
         changed = False

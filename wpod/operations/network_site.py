@@ -124,16 +124,16 @@ class Site:
         record, state = container.record, container.observed.state
         assert state is not None, "a running container has a state file"
         network = self._network(attachment.network)
-        present = self._store.networks.leases(record.container_id)
+        position = _free_position(self._store.networks.leases(record.container_id))
         with self._undone_lease(record, network):
             leases = self._store.networks.lease(
                 record.container_id,
-                lambda lookup: _leases(record, (attachment,), lookup, position=len(present)),
+                lambda lookup: _leases(record, (attachment,), lookup, position=position),
                 anew=False,
             )
             namespace = self._enter(self._remains([record]))
             self._make(namespace, network)
-            messages = self._messages(leases, {network.name: network}, position=len(present))
+            messages = self._messages(leases, {network.name: network}, position=position)
             self._apply(namespace, messages, state.pid)
             self._update_names(namespace)
             self._write_hosts(record)
@@ -242,7 +242,8 @@ class Site:
     def _template(self, network: Network, interface: str, position: int) -> list[links.Message]:
         """Made once for a network, and kept: what makes them takes longer to load than all else of a start."""
         path = f"{holder.directory(self._store.paths.run)}/links-{network.number}-{interface}-{position}"
-        key = f"{network.network_id} {','.join(one.subnet + one.gateway for one in network.subnets)}\n"
+        subnets = ",".join(one.subnet + one.gateway for one in network.subnets)
+        key = f"{links.TEMPLATE_VERSION} {network.network_id} {subnets}\n"
         try:
             with open(path, encoding="ascii") as file:
                 head, _, text = file.read().partition("\n")
@@ -333,13 +334,13 @@ class Site:
             named = [Named(one, one.aliases) for one in leases if one.network in with_names]
             if not with_names and not os.path.isdir(f"{directory}/names"):
                 return
-            started = NameServer(f"{directory}/names", namespace).update(with_names, named)
-            if started is not None:
+            process = NameServer(f"{directory}/names", namespace).update(with_names, named)
+            if process is not None:
                 try:
                     if self._holder is not None:
-                        self._holder.helper("aardvark-dns", started)
+                        self._holder.helper("aardvark-dns", process)
                 finally:
-                    os.close(started)
+                    os.close(process)
         finally:
             os.close(lock)
 
@@ -371,6 +372,12 @@ class Site:
                     if os.readlink(path).startswith("net:["):
                         return holder.Remains(f"/proc/{state.pid}/ns/user", path)
         return None
+
+
+def _free_position(leases: Sequence[Lease]) -> int:
+    """The lowest number whose ethN is none of these."""
+    used = {one.interface for one in leases}
+    return next(number for number in range(len(used) + 1) if f"eth{number}" not in used)
 
 
 def _has_interface(name: str) -> bool:

@@ -99,6 +99,10 @@ def release_dead(store: Store) -> None:
     """Give back the places of containers that have ended, and restore what was killed. Failures are left for later."""
     leases = store.networks.leases()
     if not leases:
+        if os.geteuid() != 0:
+            from wpod.net import holder
+
+            holder.end_orphans(store.paths.run)
         return
     holders = {one.container_id for one in leases}
     dead = {one for one in holders if _has_ended(store, one)}

@@ -40,7 +40,7 @@ def sweep(store: Store) -> None:
 
 
 def _tend_networks(store: Store) -> None:
-    if store.networks.leases():
+    if store.networks.are_used():
         from wpod.operations.network_start import release_dead
 
         release_dead(store)

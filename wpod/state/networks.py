@@ -61,6 +61,10 @@ class NetworkTable:
         """Sorted by name. Raises StoreError where one can't be read."""
         return [_network(row) for row in self._database.rows("SELECT name, record FROM network ORDER BY name")]
 
+    def are_used(self) -> bool:
+        """Whether a container was ever on a network: nothing needs to be tended otherwise."""
+        return bool(self._database.rows("SELECT 1 FROM network LIMIT 1"))
+
     def readable(self) -> tuple[list[Network], list[StoreError]]:
         """As `all`, going on past records that can't be read, each of which gives an error."""
         found: list[Network] = []

@@ -8,7 +8,6 @@ from wpod.cli.table import Completes, Kind, Option, flag, section
 STOP_SECONDS = Option(("time", "t"), Kind.VALUE, "Seconds of grace before SIGKILL (default: the container's own)",
                       values.stop_seconds, "SECONDS")  # fmt: skip
 PULL_POLICIES = ("always", "missing", "never", "newer")
-NETWORK_MODES = ("none", "host", "bridge")
 
 
 def latest(text: str = "The container created last") -> Option:
@@ -137,7 +136,7 @@ def _network_options() -> tuple[Option, ...]:
 
     return (
         Option(("network", "net"), Kind.LIST, "none, host, bridge, container:CTR, ns:PATH, or networks by name",
-               network_values.network, "MODE", "none", "none is the default", Completes.WORDS, NETWORK_MODES),
+               network_values.network, "MODE", "none", "none is the default", Completes.NETWORK_MODES),
         Option(("publish", "p"), Kind.LIST, "Lead a port of the host into the container, e.g. 8080:80",
                network_values.published, "[[ADDRESS:]HOST_PORT:]PORT[/PROTOCOL]"),
         flag("publish-all P", "Lead a free port of the host to each port that is exposed"),

@@ -28,9 +28,16 @@ def layer(store: StorePaths, *, with_hosts: bool) -> str:
         _make(staged, (*_FILES, _HOSTS) if with_hosts else _FILES)
         os.rename(staged, path)
     except OSError as error:
+        _remove(staged)
         if not os.path.isdir(path):  # else another command was quicker
             raise StoreError(f"{path} can't be made: {error.strerror}") from error
     return path
+
+
+def _remove(staged: str) -> None:
+    import shutil  # 2 ms, which only the loser of a race pays
+
+    shutil.rmtree(staged, ignore_errors=True)
 
 
 def _make(path: str, files: tuple[str, ...]) -> None:

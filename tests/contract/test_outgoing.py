@@ -1,0 +1,138 @@
+"""Connections that a wasm guest opens itself, by the socket extension of WAMR: where they may go, and what refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import conftest as base
+from tests.support import guests, images
+from tests.support.account import Account
+from tests.support.command import Wpod
+from tests.support.images import ImageSource
+
+CLIENT = "localhost/client:latest"
+ANSWER = "served"
+REFUSED = "connect: Permission denied"
+
+
+def extension() -> Path:
+    """lib-socket of WAMR, which is not part of this tree: the engine's crate brings it along."""
+    command = ("cargo", "metadata", "--format-version=1", "--offline", "--locked")
+    manifest = ("--manifest-path", str(guests.TOP / "rust" / "Cargo.toml"))
+    told = subprocess.run([*command, *manifest], capture_output=True, text=True, check=True).stdout
+    (crate,) = (one for one in json.loads(told)["packages"] if one["name"] == "wamrx-sys")
+    return Path(crate["manifest_path"]).parent / "wasm-micro-runtime/core/iwasm/libraries/lib-socket"
+
+
+@pytest.fixture(scope="module")
+def client() -> ImageSource:
+    library = extension()
+    module = guests.wasm_from_c(
+        guests.SOURCES / "connect.c",
+        f"-I{library}/inc",
+        "-ffunction-sections",
+        "-Wl,--gc-sections",
+        str(library / "src/wasi/wasi_socket_ext.c"),
+    )
+    return images.with_program(CLIENT, module, wasm=True)
+
+
+@pytest.fixture
+def wpod(
+    account: Account, places: base.Places, client: ImageSource, archives: Callable[[ImageSource], Path]
+) -> Iterator[Wpod]:
+    """wpod on a store of its own with the client in it, for each account."""
+    made = places.new(account)
+    made("load", "--quiet", "--input", archives(client)).ok()
+    yield made
+    base.close(made)
+    account.remove_tree(made.scratch)
+
+
+class Server:
+    """Answers every connection on one port of the loopback; counts them."""
+
+    def __init__(self, family: socket.AddressFamily, address: str) -> None:
+        self.connections = 0
+        self._listener = socket.create_server((address, 0), family=family)
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            # A client that goes away early is the test's to notice.
+            with connection, contextlib.suppress(OSError):
+                connection.recv(16)
+                connection.sendall(ANSWER.encode())
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server(socket.AF_INET, "127.0.0.1")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wide_server() -> Iterator[Server]:
+    made = Server(socket.AF_INET6, "::1")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("network", [(), ("--network", "none")], ids=["default", "none"])
+def test_refused_with_one_hint(wpod: Wpod, server: Server, network: tuple[str, ...]) -> None:
+    target = ("127.0.0.1", str(server.port))
+    done = wpod("run", "--rm", *network, CLIENT, *target, *target)
+    assert done.status == 1
+    assert done.out.splitlines() == [REFUSED, REFUSED]
+    (hint,) = done.err.splitlines()
+    assert f"127.0.0.1:{server.port}" in hint
+    assert "--network host" in hint
+    assert server.connections == 0
+
+
+def test_the_hosts_network_reaches_everything(wpod: Wpod, server: Server, wide_server: Server) -> None:
+    done = wpod(
+        "run", "--rm", "--network", "host", CLIENT, "127.0.0.1", str(server.port), "::1", str(wide_server.port)
+    ).ok()
+    assert done.out.splitlines() == [ANSWER, ANSWER]
+    assert not done.err
+
+
+def test_one_port_of_one_address(wpod: Wpod, server: Server, wide_server: Server) -> None:
+    allowed, other = str(server.port), str(wide_server.port)
+    done = wpod(
+        *("run", "--rm", "--network", f"host:allow=127.0.0.1/32:{allowed}", CLIENT),
+        *("127.0.0.1", allowed, "::ffff:127.0.0.1", allowed, "0.0.0.0", allowed),
+        *("127.0.0.1", other, "127.0.0.2", allowed, "::1", other),
+    )
+    assert done.out.splitlines() == [ANSWER] * 3 + [REFUSED] * 3
+    assert (server.connections, wide_server.connections) == (3, 0)
+
+
+@pytest.mark.parametrize("spelt", ["127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "::ffff:0.0.0.0"])
+def test_no_spelling_gets_around_the_pool(wpod: Wpod, server: Server, spelt: str) -> None:
+    allow = "host:allow=10.0.0.0/8,allow=0.0.0.0/32,allow=::/0"
+    done = wpod("run", "--rm", "--network", allow, CLIENT, spelt, str(server.port))
+    assert done.out.splitlines() == [REFUSED]
+    assert server.connections == 0
