@@ -67,6 +67,7 @@ _CASES: dict[str, list[str]] = {
     "wpod inspect ": ["{images}", "backend", "data", "resting", "running", "wpod"],
     "wpod network rm ": ["backend", "wpod"],
     "wpod run --network ": ["backend", "bridge", "host", "none", "wpod"],
+    "wpod create --network=b": ["--network=backend", "--network=bridge"],
     "wpod network inspect ba": ["backend"],
     "wpod network connect backend re": ["resting"],
     "wpod volume rm ": ["data"],
