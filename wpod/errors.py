@@ -76,6 +76,10 @@ class InUse(WpodError):
     """The object is needed by another one or is running. Commands that remove map it to 2."""
 
 
+class PortInUse(InUse):
+    """A port of the host that is to be published is somebody's already. `run` ends with 126 for it, as podman's."""
+
+
 class NameTaken(WpodError):
     """A container, volume or network of that name exists."""
 

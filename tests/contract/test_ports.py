@@ -98,7 +98,7 @@ def test_the_port_goes_with_the_container_and_comes_back(wpod: Wpod) -> None:
 def test_a_port_in_use_is_named_with_who_has_it(wpod: Wpod) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         port = taken.getsockname()[1]
-        result = wpod("run", "-d", "-p", f"{port}:8080", SERVER).fails(125, str(port), "in use")
+        result = wpod("run", "-d", "-p", f"{port}:8080", SERVER).fails(126, str(port), "in use")
         if wpod.account.uid == os.geteuid():
             assert f"(pid {os.getpid()})" in result.err
         assert wpod("ps", "-aq").ok().out == ""

@@ -103,7 +103,7 @@ def test_a_published_port(networked: Wpod, host: Inside) -> None:
 def test_a_port_that_another_container_has(networked: Wpod) -> None:
     port = free_port()
     started(networked, "a", "-p", f"{port}:80")
-    networked("run", "-d", "--name", "b", "-p", f"127.0.0.1:{port}:80", PROBE, *SLEEP).fails(125, str(port), "in use")
+    networked("run", "-d", "--name", "b", "-p", f"127.0.0.1:{port}:80", PROBE, *SLEEP).fails(126, str(port), "in use")
     assert networked("ps", "-a", "--format", "{{.Names}}").ok().line == "a"
 
 

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Sequence
 
-from wpod.errors import InUse, WpodError
+from wpod.errors import PortInUse, WpodError
 from wpod.model.network import Protocol, PublishedPort
 
 _BACKLOG = 4096  # what the kernel cuts down to net.core.somaxconn
@@ -18,7 +18,7 @@ _TYPES = {Protocol.TCP: socket.SOCK_STREAM, Protocol.UDP: socket.SOCK_DGRAM}
 def open_sockets(ports: Sequence[PublishedPort]) -> list[socket.socket]:
     """One socket for each, in their order: TCP ones listen, UDP ones are bound. All or none.
 
-    Every address of the host means both versions of IP where the host has both. Raises InUse (125) for a port that
+    Every address of the host means both versions of IP where the host has both. Raises PortInUse for a port that
     somebody else has, WpodError where the host refuses otherwise.
     """
     with contextlib.ExitStack() as opened:
@@ -70,7 +70,7 @@ def _bound(port: PublishedPort, family: int) -> socket.socket:
 def _worded(port: PublishedPort, error: OSError) -> WpodError:
     where = f"{port.host_address or '*'}:{port.host_port}/{port.protocol.value}"
     if error.errno == errno.EADDRINUSE:
-        return InUse(f"port {where} is in use{_holder(port)}", hint="choose another, or stop what uses it")
+        return PortInUse(f"port {where} is in use{_holder(port)}", hint="choose another, or stop what uses it")
     if error.errno == errno.EACCES:
         first = _first_unprivileged()
         return WpodError(

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from wpod.errors import CannotEnforce, ExitCode, InUse, NotThere, WpodError
+from wpod.errors import CannotEnforce, NotThere, PortInUse, WpodError
 from wpod.formats import state_file
 from wpod.frozen import replace
 from wpod.kernel import pidfd
@@ -296,7 +296,7 @@ class Site:
                 one.close()
 
     def check_ports(self, record: ContainerRecord) -> None:
-        """Raises InUse where another container on a network has published one of these ports: as root, no socket is
+        """Raises PortInUse where another container on a network has published one of these ports: as root, no socket is
         bound that would tell.
         """
         wanted = record.plan.networking.ports
@@ -308,7 +308,7 @@ class Site:
                 for port in wanted:
                     if any(_same_port(port, one) for one in found.plan.networking.ports):
                         where = f"{port.host_address or '*'}:{port.host_port}/{port.protocol.value}"
-                        raise InUse(f"port {where} is in use by container {found.name}", code=ExitCode.FAILED)
+                        raise PortInUse(f"port {where} is in use by container {found.name}")
 
     def _publications(self, container_id: str, leases: Sequence[Lease]) -> list[tuple[PublishedPort, str]]:
         with contextlib.suppress(WpodError):

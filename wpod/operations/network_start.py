@@ -43,7 +43,9 @@ class NetworkStart:
         plan, networking = self._record.plan, self._record.plan.networking
         if plan.network is NetworkMode.NETWORKS:
             if plan.kind is Kind.WASM:
-                raise CannotEnforce("a wasm container can't join a network yet", hint="publish a port with -p")
+                raise CannotEnforce(
+                    "a wasm container can't join a network yet", hint="--network host, or publish a port: -p"
+                )
             self._site = Site(self._store)
             self._site.check_ports(self._record)
         if networking.ports:

@@ -6,20 +6,30 @@ from wpod.commands.container.create import find_image, print_plan
 from wpod.commands.options import Options
 from wpod.commands.request import run_request
 from wpod.commands.session import Session
-from wpod.errors import ExitCode, UsageError
+from wpod.errors import ExitCode, PortInUse, UsageError
+from wpod.model.image import Image
+from wpod.model.request import RunRequest
 
 
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
     """In the foreground this process becomes the container's; detached, it prints the ID when the guest can run."""
-    from wpod.operations import run
-
     _check_scale(options)
     request = run_request(options, arguments, session.runtime)
     detached = options.flag("detach")
     image = find_image(session, request)
     if options.flag("dry-run"):
         return print_plan(session, request, image, detached=detached)
-    if not detached:
+    try:
+        return _run(session, options, request, image)
+    except PortInUse as error:
+        error.code = int(ExitCode.CANNOT_INVOKE)
+        raise
+
+
+def _run(session: Session, options: Options, request: RunRequest, image: Image) -> int:
+    from wpod.operations import run
+
+    if not options.flag("detach"):
         return run.run_foreground(session.store, request, image, session.command_line, session.complain)
     scale = options.number("scale")
     if scale:
