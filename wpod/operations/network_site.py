@@ -330,7 +330,7 @@ class Site:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             leases = self._store.networks.leases()
-            with_names = {one.name: one for one in self._store.networks.all() if one.dns}
+            with_names = {one.name: one for one in self._store.networks.readable()[0] if one.dns}
             named = [Named(one, one.aliases) for one in leases if one.network in with_names]
             if not with_names and not os.path.isdir(f"{directory}/names"):
                 return
