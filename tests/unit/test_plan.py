@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import records
-from wpod.errors import NotSupportedYet, UsageError
+from wpod.errors import CannotEnforce, NotSupportedYet, UsageError
 from wpod.formats.state_file import Kind
 from wpod.model.container import MountPlan, RootKind, RootPlan, UserPlan
 from wpod.model.image import ImageConfig, Platform
@@ -320,6 +320,13 @@ def test_hosts_on_networks() -> None:
     asked = NameOptions(hosts=(("db cache", "10.0.0.9"),))
     lines = etc_files.hosts(names(leases=(lease,), asked=asked), "").splitlines()
     assert lines[2:] == ["10.0.0.9\tdb cache", "10.88.0.2\tbox web", "fd00::2\tbox web"]
+
+
+def test_the_host_s_own_address() -> None:
+    asked = NameOptions(hosts=(("box", "host-gateway"),))
+    assert "10.88.0.1\tbox\n" in etc_files.hosts(names(asked=asked, host_gateway="10.88.0.1"), "")
+    with pytest.raises(CannotEnforce, match="host-gateway"):
+        etc_files.hosts(names(asked=asked), "")
 
 
 HOSTS_RESOLVER = "nameserver 127.0.0.53\nnameserver 10.0.0.1 # a remark\nsearch a.example b.example\noptions edns0\n"

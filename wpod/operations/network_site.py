@@ -63,6 +63,7 @@ class Site:
             messages=links.to_text(messages),
             leases=tuple(leases),
             name_servers=tuple(_name_servers(networks)),
+            host_gateway="" if self._rootless else networks[0].subnets[0].gateway,
         )
 
     def belongs_to_keeper(self, record: ContainerRecord) -> None:
@@ -349,11 +350,13 @@ class Site:
         plan = record.plan
         if plan.no_hosts:
             return
+        leases = tuple(self._store.networks.leases(record.container_id))
         names = etc_files.Names(
             hostname=plan.hostname,
             name=record.name,
             mode=plan.network,
-            leases=tuple(self._store.networks.leases(record.container_id)),
+            leases=leases,
+            host_gateway="" if self._rootless or not leases else self._network(leases[0].network).subnets[0].gateway,
             asked=plan.networking.names,
         )
         path = f"{self._store.paths.container(record.container_id).etc}/hosts"

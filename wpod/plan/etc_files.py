@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wpod.errors import CannotEnforce
 from wpod.frozen import field, frozen
 from wpod.model.network import Lease, NameOptions, NetworkMode
 
@@ -21,6 +22,7 @@ class Names:
     """What is told of names: the container's own, where it is on networks, and what the user asked for.
 
     `name_servers` are those of its networks. `forwarded`: the host's name servers are reached through pasta.
+    `host_gateway` is what `host-gateway` of --add-host stands for, "" where the host has no address for the container.
     """
 
     hostname: str
@@ -29,21 +31,33 @@ class Names:
     leases: tuple[Lease, ...] = ()
     name_servers: tuple[str, ...] = ()
     forwarded: bool = False
+    host_gateway: str = ""
     asked: NameOptions = field(default_factory=NameOptions)
 
 
 def hosts(names: Names, host_file: str) -> str:
     """The container's own names on its addresses, the user's entries; with the host's network its entries as well.
 
-    Where it is on no network, its own names are on the loopback address. `host-gateway` is the gateway of the first
-    network; the caller has looked that there is one.
+    Where it is on no network, its own names are on the loopback address. Raises CannotEnforce for a `host-gateway` that
+    there is not.
     """
     own = " ".join(dict.fromkeys((names.hostname, names.name)))
     base = host_file if names.mode is NetworkMode.HOST and host_file else _LOOPBACK
     addresses = [address.partition("/")[0] for lease in names.leases for address in lease.addresses] or ["127.0.0.1"]
-    lines = [f"{address}\t{word}" for word, address in names.asked.hosts]
+    lines = [f"{_resolved(address, names)}\t{word}" for word, address in names.asked.hosts]
     lines += [f"{address}\t{own}" for address in addresses]
     return "\n".join((base.rstrip(), *lines)) + "\n"
+
+
+def _resolved(address: str, names: Names) -> str:
+    if address != "host-gateway":
+        return address
+    if not names.host_gateway:
+        raise CannotEnforce(
+            "--add-host with host-gateway: the host has no address that leads to it from this container",
+            hint="as root with --network bridge it has, and with --network host",
+        )
+    return names.host_gateway
 
 
 def resolv_conf(names: Names, host_file: str) -> str:

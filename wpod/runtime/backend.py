@@ -29,6 +29,7 @@ class Joined:
     `listeners` are open descriptors of listening sockets, one for each published port of a wasm container. The
     namespaces are paths (of /proc/PID/ns): the user and network namespace in which links are made, and `shared`, the
     network namespace that the container joins instead of one of its own. `messages` make the links (docs/formats.md).
+    `host_gateway` is an address that leads to the host itself, where there is one.
     """
 
     listeners: tuple[int, ...] = ()
@@ -38,6 +39,7 @@ class Joined:
     messages: str = ""
     leases: tuple[Lease, ...] = ()
     name_servers: tuple[str, ...] = ()
+    host_gateway: str = ""
 
 
 NOT_JOINED = Joined()

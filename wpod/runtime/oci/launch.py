@@ -16,6 +16,7 @@ from wpod.errors import CannotEnforce, StoreError, UsageError
 from wpod.formats.launch_plan import Pair
 from wpod.kernel import cgroup, overlay, pidfd, user_namespace
 from wpod.model.container import ContainerPlan, Observation, RootKind
+from wpod.model.network import NetworkMode
 from wpod.plan import etc_files, oci_spec
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.oci import control, machine, mountpoints
@@ -70,12 +71,10 @@ class NativeBackend:
     def prepare(self, launch: Launch) -> None:
         os.mkdir(launch.paths.bundle, 0o700)
         os.mkdir(launch.paths.etc, 0o755)
-        for source, content in self._etc_contents(launch):
-            _write(source, content)
 
     def command(self, launch: Launch, leader: Command | None = None) -> Command:
         plan = launch.record.plan
-        for source, content in self._etc_contents(launch):  # addresses are known only now
+        for source, content in self._etc_contents(launch):  # they tell of addresses, which are each start's own
             _write(source, content)
         if launch.joined.messages:
             _write(_messages_file(launch), launch.joined.messages)
@@ -177,6 +176,7 @@ def _names(launch: Launch) -> etc_files.Names:
         leases=joined.leases,
         name_servers=joined.name_servers,
         forwarded=bool(joined.user_namespace),
+        host_gateway="127.0.0.1" if plan.network is NetworkMode.HOST else joined.host_gateway,
         asked=plan.networking.names,
     )
 
