@@ -265,6 +265,7 @@ def start_writer(path: Path, name: str, count: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), name, str(count), INSERT],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        bufsize=0,  # what `readline` has read ahead would be lost to `communicate`
     )  # fmt: skip
 
 
