@@ -10,6 +10,7 @@ WAL mode never wait for writers.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import time
@@ -125,11 +126,19 @@ class Database:
         return int(version)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        newest = len(migrations.STEPS)
-        version = self._version(connection)
-        if version == newest:
+        if self._version(connection) == len(migrations.STEPS):
             return
-        if version == 0:
+        # One at a time: SQLite's own lock doesn't make those wait who switch to WAL at once.
+        directory = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            self._bring_up_to_date(connection)
+        finally:
+            os.close(directory)
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        newest = len(migrations.STEPS)
+        if self._version(connection) == 0:
             _use_log(connection)
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have done it
