@@ -6,6 +6,8 @@ import os
 import select
 import signal
 
+_COMMAND_LIMIT_BYTES = 65536
+
 
 def start_ticks(pid: int) -> int | None:
     """Field 22 of /proc/PID/stat (clock ticks since boot); None where there is no such process, or a zombie."""
@@ -32,6 +34,29 @@ def open_verified(pid: int, ticks: int) -> int | None:
     except OSError:
         return None
     if start_ticks(pid) != ticks:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def open_noted(pid_file: str, argument: str) -> int | None:
+    """A pidfd of the process whose number is in this file, where `argument` is a word of its command line.
+
+    None where the file or the process is gone, or the number is a stranger's by now. The command line is read after the
+    descriptor was opened, as with `open_verified`.
+    """
+    try:
+        with open(pid_file, encoding="ascii") as file:
+            pid = int(file.read())
+        descriptor = os.pidfd_open(pid)
+    except (OSError, ValueError):
+        return None
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(_COMMAND_LIMIT_BYTES).split(b"\0")
+    except OSError:
+        words = []
+    if os.fsencode(argument) not in words:
         os.close(descriptor)
         return None
     return descriptor

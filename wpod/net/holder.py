@@ -40,10 +40,13 @@ class Remains:
 class Connection:
     """A connection to a running holder; as long as it is open, the holder stays. `fresh`: it was started just now."""
 
-    def __init__(self, link: socket.socket, namespace: NetworkNamespace, *, fresh: bool) -> None:
+    def __init__(self, link: socket.socket, *, fresh: bool) -> None:
+        """Raises WpodError where the holder ends at this moment. Its number is asked of itself: the kernel's
+        credentials name whoever has called listen(2).
+        """
         self._link = link
-        self.namespace = namespace
         self.fresh = fresh
+        self.namespace = NetworkNamespace(int(self._ask(["list"], [])[0]))
 
     def use(self, container_id: str, keeper: int) -> None:
         """Name the process (a pidfd) whose end is the end of this container. Raises WpodError."""
@@ -64,10 +67,6 @@ class Connection:
     def containers(self) -> set[str]:
         """The IDs of those that it was told of and that haven't ended."""
         return set(self._ask(["list"], [])[1:])
-
-    def process(self) -> int:
-        """The holder's own number, which is told: the kernel's credentials name whoever has called listen(2)."""
-        return int(self._ask(["list"], [])[0])
 
     def close(self) -> None:
         """From here on it may end."""
@@ -91,14 +90,13 @@ def directory(run: str) -> str:
     return path
 
 
-def connect(run: str) -> Connection | None:
+def connect(run: str, *, fresh: bool = False) -> Connection | None:
     """The holder that runs, None where none does. Raises WpodError where it doesn't answer."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     link.settimeout(_PATIENCE_SECONDS)
     try:
         link.connect(_control_path(run))
-        connection = Connection(link, NetworkNamespace(), fresh=False)
-        connection = Connection(link, NetworkNamespace(connection.process()), fresh=False)
+        return Connection(link, fresh=fresh)
     except (FileNotFoundError, ConnectionRefusedError):
         link.close()
         return None
@@ -108,7 +106,6 @@ def connect(run: str) -> Connection | None:
     except WpodError:  # it ended at this moment
         link.close()
         return None
-    return connection
 
 
 def start(run: str, remains: Remains | None) -> Connection:
@@ -127,14 +124,14 @@ def start(run: str, remains: Remains | None) -> Connection:
         with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)) as control:
             control.bind(_control_path(run))
             control.listen(_BACKLOG)
-            pid = _launch(control.fileno(), remains)
-        started = connect(run)
+            _launch(control.fileno(), remains)
+        started = connect(run, fresh=True)
         if started is None:
             raise WpodError("the network helper ended as soon as it was started")
         try:
             process = _running_pasta(run, still_of_use=remains is not None)
             if process is None:
-                process = _start_pasta(run, pid)
+                process = _start_pasta(run, started.namespace)
             try:
                 started.helper("pasta", process)
             finally:
@@ -142,7 +139,7 @@ def start(run: str, remains: Remains | None) -> Connection:
         except BaseException:
             started.close()
             raise
-    return Connection(started._link, NetworkNamespace(pid), fresh=True)
+    return started
 
 
 def end_orphans(run: str) -> None:
@@ -166,7 +163,7 @@ def _starting(run: str) -> Iterator[None]:
         os.close(lock)
 
 
-def _launch(control: int, remains: Remains | None) -> int:
+def _launch(control: int, remains: Remains | None) -> None:
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         pairs = [("control-fd", str(control)), ("ready-fd", str(writer))]
@@ -193,7 +190,6 @@ def _launch(control: int, remains: Remains | None) -> int:
     if not told.startswith("R"):
         reason = told.partition("\n")[2].strip() or "it ended before it was ready"
         raise WpodError(f"the network helper can't be started: {reason}")
-    return int(told[1:])
 
 
 def _name_server_options() -> list[str]:
@@ -214,35 +210,30 @@ def _running_pasta(run: str, *, still_of_use: bool) -> int | None:
 
     Not `still_of_use`: it serves a namespace that nobody will use again, and is ended.
     """
-    pid_file = f"{directory(run)}/pasta.pid"
-    try:
-        with open(pid_file, encoding="ascii") as file:
-            pid = int(file.read())
-        process = os.pidfd_open(pid)
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            is_ours = os.fsencode(pid_file) in file.read(65536).split(b"\0")
-    except (OSError, ValueError):
-        return None
-    if is_ours and still_of_use:
+    process = pidfd.open_noted(_pasta_file(run), _pasta_file(run))
+    if process is None or still_of_use:
         return process
-    if is_ours:
-        pidfd.send(process, signal.SIGTERM)
+    pidfd.send(process, signal.SIGTERM)
     os.close(process)
     return None
 
 
-def _start_pasta(run: str, pid: int) -> int:
+def _pasta_file(run: str) -> str:
+    return f"{directory(run)}/pasta.pid"
+
+
+def _start_pasta(run: str, namespace: NetworkNamespace) -> int:
     """One pasta connects the shared namespace with the world: no port of it, nothing of the host's loopback.
 
     Gives a pidfd.
     """
-    pid_file = f"{directory(run)}/pasta.pid"
+    pid_file = _pasta_file(run)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pid_file)
     done = programs.run_to_background(
         ["pasta", "--quiet", "--config-net", "--no-map-gw", *_name_server_options(),
          "-t", "none", "-u", "none", "-T", "none", "-U", "none",
-         "--userns", f"/proc/{pid}/ns/user", "--netns", f"/proc/{pid}/ns/net", "--pid", pid_file],
+         "--userns", namespace.user_path, "--netns", namespace.network_path, "--pid", pid_file],
         environment={"PATH": programs.SEARCH_PATH},
     )  # fmt: skip
     if done.status != 0:

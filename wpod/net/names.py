@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from wpod import programs
 from wpod.errors import WpodError
 from wpod.frozen import frozen
+from wpod.kernel import pidfd
 from wpod.model.network import Lease, Network
 from wpod.net.namespace import NetworkNamespace
 
@@ -44,12 +45,12 @@ class NameServer:
         wanted = {name: _document(networks[name], named) for name in networks}
         wanted = {name: text for name, text in wanted.items() if "\n" in text.strip()}
         changed = self._write(wanted)
-        running = self._running()
-        if running is None:
+        process = self._running()
+        if process is None:
             return self._start() if wanted else None
         if changed:
-            self._tell(signal.SIGHUP if wanted else signal.SIGTERM)
-        return os.pidfd_open(running)
+            pidfd.send(process, signal.SIGHUP if wanted else signal.SIGTERM)
+        return process
 
     def _write(self, wanted: Mapping[str, str]) -> bool:
         changed = False
@@ -67,20 +68,7 @@ class NameServer:
         return changed
 
     def _running(self) -> int | None:
-        """Its process number: of one that is alive and was started for this directory."""
-        try:
-            pid = int(_content(f"{self._directory}/aardvark.pid"))
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read(65536).split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return pid if os.fsencode(self._directory) in words else None
-
-    def _tell(self, number: int) -> None:
-        pid = self._running()
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        return pidfd.open_noted(f"{self._directory}/aardvark.pid", self._directory)
 
     def _start(self) -> int:
         """It goes into the background by itself, once it listens, and notes its process number."""
@@ -88,12 +76,12 @@ class NameServer:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._directory}/aardvark.pid")
         done = programs.run_to_background(command, environment={"PATH": programs.SEARCH_PATH})
-        pid = self._running()
-        if done.status != 0 or pid is None:
+        process = self._running()
+        if done.status != 0 or process is None:
             raise WpodError(
                 f"aardvark-dns can't be started: {done.complaint}", hint="is port 53 of the networks' gateways taken?"
             )
-        return os.pidfd_open(pid)
+        return process
 
 
 def _document(network: Network, named: Sequence[Named]) -> str:

@@ -1,0 +1,28 @@
+"""Processes that a file notes: told from strangers by a word of their command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from wpod.kernel import pidfd
+
+
+def test_a_noted_process_is_opened_while_it_is_the_one(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    assert pidfd.open_noted(str(note), "60") is None
+    with subprocess.Popen(["sleep", "60"]) as child:
+        note.write_text(f"{child.pid}\n")
+        before = os.listdir("/proc/self/fd")
+        assert pidfd.open_noted(str(note), "61") is None
+        assert os.listdir("/proc/self/fd") == before
+        descriptor = pidfd.open_noted(str(note), "60")
+        assert descriptor is not None
+        assert pidfd.send(descriptor, signal.SIGKILL)
+        assert pidfd.wait_end(descriptor, 10)
+        os.close(descriptor)
+    assert pidfd.open_noted(str(note), "60") is None
+    note.write_text("no number")
+    assert pidfd.open_noted(str(note), "60") is None
