@@ -13,14 +13,12 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 
 from wpod.errors import StoreError
 from wpod.state import migrations
 
 BUSY_SECONDS = 20.0
-_PAUSE_SECONDS = 0.005
 
 
 class Database:
@@ -139,7 +137,7 @@ class Database:
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
         newest = len(migrations.STEPS)
         if self._version(connection) == 0:
-            _use_log(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have done it
         for number in range(version + 1, newest + 1):
@@ -165,19 +163,6 @@ class Database:
             raise StoreError(f"{self.path}: {error}", hint=hint) from error
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}", hint="wpod system check tells what can be saved") from error
-
-
-def _use_log(connection: sqlite3.Connection) -> None:
-    """Switch to WAL. SQLite doesn't wait where two that hold a shared lock both want the exclusive one for it."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() >= deadline:
-                raise
-        time.sleep(_PAUSE_SECONDS)
 
 
 def _needs_room(error: sqlite3.OperationalError) -> bool:
