@@ -85,32 +85,26 @@ def ensure(namespace: NetworkNamespace) -> None:
 
 def add_network(namespace: NetworkNamespace, network: Network) -> None:
     """Let the rules know a network; one that they know already is left as it is."""
-    _load(namespace, "\n".join(_elements(network, "add")))
+    _add(namespace, _of_network(network))
 
 
 def remove_network(namespace: NetworkNamespace, network: Network) -> None:
     """Let the rules forget a network. What they don't know is done already."""
-    _drop(namespace, [(one, one.replace("add", "delete", 1)) for one in _elements(network, "add")])
+    _drop(namespace, _of_network(network))
 
 
 def publish(namespace: NetworkNamespace, ports: Iterable[tuple[PublishedPort, str]]) -> None:
     """Lead each port of the host to the address beside it."""
-    statements = [statement for port, target in ports for statement in _publications(port, target, "add")]
-    if statements:
-        _load(namespace, "\n".join(statements))
+    _add(namespace, [element for port, target in ports for element in _of_port(port, target)])
 
 
 def withdraw(namespace: NetworkNamespace, ports: Iterable[tuple[PublishedPort, str]]) -> None:
     """Take back what `publish` did; what isn't there is done already."""
-    pairs = [
-        pair
-        for port, target in ports
-        for pair in zip(_publications(port, target, "add"), _publications(port, target, "delete"), strict=True)
-    ]
-    _drop(namespace, pairs)
+    _drop(namespace, [element for port, target in ports for element in _of_port(port, target)])
 
 
-def _publications(port: PublishedPort, target: str, verb: str) -> list[str]:
+def _of_port(port: PublishedPort, target: str) -> list[str]:
+    """As elements, each with its set or map; none where port and target are of different versions of IP."""
     version = "6" if ":" in target else "4"
     if port.host_address and (":" in port.host_address) != (version == "6"):
         return []
@@ -118,31 +112,33 @@ def _publications(port: PublishedPort, target: str, verb: str) -> list[str]:
     name = f"published_any{version}"
     if port.host_address:
         key, name = f"{port.host_address} . {key}", f"published{version}"
-    value = f" : {target} . {port.container_port}" if verb == "add" else ""
-    return [f"{verb} element {TABLE} {name} {{ {key}{value} }}"]
+    return [f"{name} {{ {key} : {target} . {port.container_port} }}"]
 
 
-def _elements(network: Network, verb: str) -> list[str]:
+def _of_network(network: Network) -> list[str]:
     name = f'"{network.interface}"'
-    found = [f"{verb} element {TABLE} bridges {{ {name} }}", f"{verb} element {TABLE} same {{ {name} . {name} }}"]
+    found = [f"bridges {{ {name} }}", f"same {{ {name} . {name} }}"]
     if network.internal:
-        found.append(f"{verb} element {TABLE} internal {{ {name} }}")
-    found += [
-        f"{verb} element {TABLE} subnets{6 if ':' in one.subnet else 4} {{ {one.subnet} }}" for one in network.subnets
-    ]
+        found.append(f"internal {{ {name} }}")
+    found += [f"subnets{6 if ':' in one.subnet else 4} {{ {one.subnet} }}" for one in network.subnets]
     return found
 
 
-def _drop(namespace: NetworkNamespace, pairs: Sequence[tuple[str, str]]) -> None:
-    """Delete elements, each given as what adds it and what deletes it.
+def _add(namespace: NetworkNamespace, elements: Sequence[str]) -> None:
+    if elements:
+        _load(namespace, "\n".join(f"add element {TABLE} {one}" for one in elements))
+
+
+def _drop(namespace: NetworkNamespace, elements: Sequence[str]) -> None:
+    """Delete elements.
 
     nft refuses to delete what isn't there, and with it all else of that transaction: so each is added first, which
     changes nothing where it is there, and fails where the key leads elsewhere by now. Then each is tried alone.
     """
-    whole = "\n".join(statement for pair in pairs for statement in pair)
-    if pairs and namespace.run(["nft", "-f", "-"], whole.encode()).status != 0 and len(pairs) > 1:
-        for pair in pairs:
-            namespace.run(["nft", "-f", "-"], "\n".join(pair).encode())
+    statements = [f"add element {TABLE} {one}\ndelete element {TABLE} {one}" for one in elements]
+    if statements and namespace.run(["nft", "-f", "-"], "\n".join(statements).encode()).status != 0:
+        for one in statements if len(statements) > 1 else ():
+            namespace.run(["nft", "-f", "-"], one.encode())
 
 
 def _load(namespace: NetworkNamespace, text: str) -> None:
