@@ -15,7 +15,7 @@ def taken() -> list[AnyNetwork]:
 
 
 def interfaces() -> set[str]:
-    """The names of the host's interfaces."""
+    """The names of the host's interfaces: this process's own network namespace's, which /sys needn't show."""
     return {name for _, name in socket.if_nameindex()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -156,11 +157,8 @@ def remove(store: Store, name_or_id: str, *, force: bool, stop_timeout_seconds: 
         )
     options = RemoveOptions(force=True, stop_timeout_seconds=stop_timeout_seconds)
     raise_first(remove_together(store, [one.record.container_id for one in users], options))
-    site = Site(store)
-    try:
+    with contextlib.closing(Site(store)) as site:
         site.remove_network(network)
-    finally:
-        site.close()
     store.networks.delete(network.name)
 
 

@@ -19,7 +19,7 @@ from wpod.kernel import pidfd
 from wpod.model import ids
 from wpod.model.container import Container, ContainerRecord
 from wpod.model.network import DEFAULT_NETWORK, Attachment, Lease, Network, PublishedPort
-from wpod.net import firewall, holder, links
+from wpod.net import firewall, holder, host_routes, links
 from wpod.net.names import Named, NameServer
 from wpod.net.namespace import NetworkNamespace
 from wpod.operations import network_records
@@ -88,30 +88,26 @@ class Site:
 
     def forget(self, container_ids: Collection[str], leases: Sequence[Lease]) -> None:
         """Give back the places, ports and names of containers that have ended. Raises WpodError."""
-        if self._rootless:
-            self._holder = self._holder or holder.connect(self._store.paths.run)
-            if self._holder is not None:
-                for container_id in container_ids:
-                    self._holder.forget(container_id)
-        else:
+        there = self._find()
+        if self._holder is not None:
+            for container_id in container_ids:
+                self._holder.forget(container_id)
+        if not self._rootless:
             published = [pair for one in container_ids for pair in self._publications(one, leases)]
             firewall.withdraw(NetworkNamespace(), published)
         self._store.networks.release(container_ids)
-        if self._holder is not None or not self._rootless:
-            self._update_names(self._holder.namespace if self._holder else NetworkNamespace())
+        if there is not None:
+            self._update_names(there)
 
     def restore(self, container_ids: Collection[str], *, anew: bool = False) -> None:
         """What running containers need, where it was killed or lost; `anew`: make all of it again. Raises WpodError."""
-        if self._rootless:
-            self._holder = self._holder or holder.connect(self._store.paths.run)
-        if self._rootless and self._holder is not None and not anew:
-            missing = set(container_ids) - self._holder.containers()
-            if not missing:
-                return
-        elif not self._rootless and not anew:
+        there = self._find()
+        missing = set(container_ids)
+        if there is not None and not anew:
+            # Root's rules and bridges are the kernel's: nobody can kill them.
+            missing = missing - self._holder.containers() if self._holder is not None else set()
+        if not missing:
             return
-        else:
-            missing = set(container_ids)
         running = [self._store.containers.find(one) for one in sorted(missing)]
         namespace = self._enter(self._remains(running))
         for name in sorted({one.network for one in self._store.networks.leases()}):
@@ -152,12 +148,8 @@ class Site:
 
     def remove_network(self, network: Network) -> None:
         """Take a network's bridge and rules away, where they are; nobody is on it."""
-        if self._rootless:
-            self._holder = self._holder or holder.connect(self._store.paths.run)
-            if self._holder is None:
-                return
-        namespace = self._holder.namespace if self._holder else NetworkNamespace()
-        if not self._rootless and not _has_interface(network.interface):
+        namespace = self._find()
+        if namespace is None or (not self._rootless and network.interface not in host_routes.interfaces()):
             return
         self._apply(namespace, [links.remove_link(network.interface)])
         firewall.remove_network(namespace, network)
@@ -179,12 +171,19 @@ class Site:
             network_records.ensure_default(self._store) if name == DEFAULT_NETWORK else self._store.networks.find(name)
         )
 
-    def _enter(self, remains: holder.Remains | None) -> NetworkNamespace:
-        """The namespace of the networks, with a holder in it where there must be one."""
+    def _find(self) -> NetworkNamespace | None:
+        """The namespace of the networks where it is there: a user's only while a holder runs."""
         if not self._rootless:
             return NetworkNamespace()
-        run = self._store.paths.run
-        self._holder = self._holder or holder.connect(run) or holder.start(run, remains)
+        self._holder = self._holder or holder.connect(self._store.paths.run)
+        return self._holder.namespace if self._holder else None
+
+    def _enter(self, remains: holder.Remains | None) -> NetworkNamespace:
+        """The namespace of the networks, with a holder in it where there must be one."""
+        there = self._find()
+        if there is not None:
+            return there
+        self._holder = holder.start(self._store.paths.run, remains)
         if self._holder.fresh:
             firewall.ensure(self._holder.namespace)
             self._apply(self._holder.namespace, links.relay_routes())
@@ -204,7 +203,7 @@ class Site:
             file.write(self._generation())
 
     def _there(self, network: Network) -> bool:
-        if not self._rootless and not _has_interface(network.interface):
+        if not self._rootless and network.interface not in host_routes.interfaces():
             return False
         try:
             with open(self._mark(network), encoding="ascii") as file:
@@ -381,15 +380,6 @@ def _free_position(leases: Sequence[Lease]) -> int:
     """The lowest number whose ethN is none of these."""
     used = {one.interface for one in leases}
     return next(number for number in range(len(used) + 1) if f"eth{number}" not in used)
-
-
-def _has_interface(name: str) -> bool:
-    """In this process's own network namespace, which the mounted /sys needn't show."""
-    try:
-        socket.if_nametoindex(name)
-    except OSError:
-        return False
-    return True
 
 
 def _same_port(one: PublishedPort, other: PublishedPort) -> bool:

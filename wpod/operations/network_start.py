@@ -108,16 +108,11 @@ def release_dead(store: Store) -> None:
         return
     holders = {one.container_id for one in leases}
     dead = {one for one in holders if _has_ended(store, one)}
-    site = Site(store)
-    try:
+    with contextlib.suppress(WpodError), contextlib.closing(Site(store)) as site:
         if dead:
             site.forget(dead, [one for one in leases if one.container_id in dead])
         if holders - dead:
             site.restore(holders - dead)
-    except WpodError:
-        return
-    finally:
-        site.close()
 
 
 def release(store: Store, container_ids: Collection[str]) -> str:
@@ -125,13 +120,11 @@ def release(store: Store, container_ids: Collection[str]) -> str:
     leases = [one for one in store.networks.leases() if one.container_id in container_ids]
     if not leases:
         return ""
-    site = Site(store)
     try:
-        site.forget(container_ids, leases)
+        with contextlib.closing(Site(store)) as site:
+            site.forget(container_ids, leases)
     except WpodError as error:
         return error.message
-    finally:
-        site.close()
     return ""
 
 
@@ -168,29 +161,20 @@ def _of_container(store: Store, container_id: str) -> Joined:
 
 def connect(store: Store, container: Container, attachment: Attachment) -> None:
     """Join a running container to one more network. Raises NameTaken, WpodError."""
-    site = Site(store)
-    try:
+    with contextlib.closing(Site(store)) as site:
         site.connect(container, attachment)
-    finally:
-        site.close()
 
 
 def disconnect(store: Store, container: Container, network: str) -> None:
     """Take a running container off a network. Raises NotThere, WpodError."""
-    site = Site(store)
-    try:
+    with contextlib.closing(Site(store)) as site:
         site.disconnect(container, network)
-    finally:
-        site.close()
 
 
 def reload(store: Store) -> list[str]:
     """Make bridges, rules, ports and names of all running containers anew, as they are recorded; their IDs."""
     container_ids = sorted({one.container_id for one in store.networks.leases()})
-    site = Site(store)
-    try:
-        if container_ids:
+    if container_ids:
+        with contextlib.closing(Site(store)) as site:
             site.restore(container_ids, anew=True)
-    finally:
-        site.close()
     return container_ids

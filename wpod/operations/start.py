@@ -98,8 +98,7 @@ def _start_group(store: Store, launches: Sequence[Launch]) -> list[tuple[Launch,
             if commands and len(commands) >= _group_size(commands[0]):
                 break
             networks = connected.enter_context(_networks(store, launch.record))
-            ready = replace(launch, joined=networks.joined) if networks else launch
-            command, take_back = _make_ready(backend, ready, commands[0] if commands else None)
+            command, take_back = _make_ready(backend, launch, networks, commands[0] if commands else None)
             undo.add(f"the state of container {launch.record.name}", take_back)
             starts.append(networks)
             commands.append(command)
@@ -110,12 +109,10 @@ def _start_group(store: Store, launches: Sequence[Launch]) -> list[tuple[Launch,
         for report, networks in zip(reports, starts, strict=True):
             if networks is not None and report.error is None:
                 networks.running()
-            elif networks is not None:
-                networks.undo()
         undo.keep()
-    for report, take_back in zip(reports, take_backs, strict=True):
-        if report.error is not None:
-            take_back()
+        for report, take_back in zip(reports, take_backs, strict=True):
+            if report.error is not None:
+                take_back()
     return list(zip(started, reports, strict=True))
 
 
@@ -167,12 +164,10 @@ def start_foreground(store: Store, record: ContainerRecord, undo: Callable[[], N
             raise InUse(f"container {record.name} is running", code=ExitCode.FAILED)
         backend = for_kind(record.plan.kind)
         networks = stack.enter_context(_networks(store, record))
-        command, take_back = _make_ready(backend, replace(launch, joined=networks.joined) if networks else launch)
+        command, take_back = _make_ready(backend, launch, networks)
 
         def undo_start() -> None:
             take_back()
-            if networks is not None:
-                networks.undo()
             os.close(lock)  # the fork has it too: what follows locks anew
             undo()
 
@@ -209,9 +204,16 @@ def _become_keeper(command: Command, watch: _Watch) -> None:
         raise
 
 
-def _make_ready(backend: Backend, launch: Launch, leader: Command | None = None) -> tuple[Command, Callable[[], None]]:
-    """A fresh state file and the command; and how both are taken back, with the state of the last run restored."""
+def _make_ready(
+    backend: Backend, launch: Launch, networks: NetworkStart | None, leader: Command | None = None
+) -> tuple[Command, Callable[[], None]]:
+    """A fresh state file and the command; and how all is taken back, with the state of the last run restored.
+
+    `networks`, prepared by the caller, go back with it.
+    """
     own = launch.paths
+    if networks is not None:
+        launch = replace(launch, joined=networks.joined)
     backend.check(launch)
     backend.release(launch)
     restore = _restoring(own)
@@ -219,6 +221,8 @@ def _make_ready(backend: Backend, launch: Launch, leader: Command | None = None)
     def take_back() -> None:
         restore()
         backend.release(launch)
+        if networks is not None:
+            networks.undo()
 
     try:
         with contextlib.suppress(FileNotFoundError):
