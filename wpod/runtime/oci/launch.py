@@ -90,11 +90,10 @@ class NativeBackend:
     def spec(self, launch: Launch) -> dict[str, object]:
         """The container's config.json as a document."""
         plan = launch.record.plan
-        targets = [(source, _ETC_TARGETS[os.path.basename(source)]) for source, _ in self._etc_contents(launch)]
         facts = oci_spec.SpecFacts(
             annotations=launch.record.annotations,
             root_path=launch.paths.rootfs,
-            etc_files=tuple(targets),
+            etc_files=tuple((f"{launch.paths.etc}/{name}", f"/etc/{name}") for name in _etc_names(plan)),
             existing_paths=machine.existing_paths((*oci_spec.MASKED_PATHS, *oci_spec.READ_ONLY_PATHS)),
             seccomp=machine.seccomp_profile(plan),
             machine=os.uname().machine,
@@ -127,14 +126,13 @@ class NativeBackend:
             cgroup.remove(launch.record.container_id)
 
     def _etc_contents(self, launch: Launch) -> list[tuple[str, str]]:
-        plan, own, names = launch.record.plan, launch.paths.etc, _names(launch)
-        contents = [
-            (f"{own}/hostname", f"{plan.hostname}\n"),
-            (f"{own}/resolv.conf", etc_files.resolv_conf(names, machine.host_file("/etc/resolv.conf"))),
-        ]
-        if not plan.no_hosts:
-            contents.append((f"{own}/hosts", etc_files.hosts(names, machine.host_file("/etc/hosts"))))
-        return contents
+        plan, names = launch.record.plan, _names(launch)
+        contents = {
+            "hostname": lambda: f"{plan.hostname}\n",
+            "resolv.conf": lambda: etc_files.resolv_conf(names, machine.host_file("/etc/resolv.conf")),
+            "hosts": lambda: etc_files.hosts(names, machine.host_file("/etc/hosts")),
+        }
+        return [(f"{launch.paths.etc}/{name}", contents[name]()) for name in _etc_names(plan)]
 
     def _runtime_pairs(self, launch: Launch) -> list[Pair]:
         plan = launch.record.plan
@@ -190,7 +188,9 @@ def _network_hook(launch: Launch) -> tuple[str, ...]:
     return (paths.part("wpod-network"), "apply", _messages_file(launch)) if launch.joined.messages else ()
 
 
-_ETC_TARGETS = {"hostname": "/etc/hostname", "resolv.conf": "/etc/resolv.conf", "hosts": "/etc/hosts"}
+def _etc_names(plan: ContainerPlan) -> tuple[str, ...]:
+    """Which files of /etc are generated."""
+    return ("hostname", "resolv.conf") if plan.no_hosts else ("hostname", "resolv.conf", "hosts")
 
 
 def _write(path: str, content: str) -> None:
