@@ -95,7 +95,7 @@ def _subnet(subnet: Subnet) -> dict[str, object]:
 
 def port_texts(ports: Sequence[PublishedPort]) -> list[str]:
     """`0.0.0.0:8080->80/tcp`, as `ps` shows them."""
-    return [f"{_shown(one.host_address)}:{one.host_port}->{one.container_port}/{one.protocol.value}" for one in ports]
+    return [f"{published_at(one)}->{one.container_port}/{one.protocol.value}" for one in ports]
 
 
 def port_documents(ports: Sequence[PublishedPort]) -> list[dict[str, object]] | None:
@@ -156,7 +156,7 @@ def _gateway(store: Store, network: str, address: str) -> str:
     return next((one.gateway for one in subnets if ipaddress.ip_network(one.subnet) == own), "")
 
 
-def _shown(host_address: str) -> str:
-    if not host_address:
-        return "0.0.0.0"  # noqa: S104 - shown, not bound
-    return f"[{host_address}]" if ":" in host_address else host_address
+def published_at(port: PublishedPort) -> str:
+    """`ADDRESS:PORT` of the host; every address is 0.0.0.0."""
+    address = port.host_address or "0.0.0.0"  # noqa: S104 - shown, not bound
+    return f"[{address}]:{port.host_port}" if ":" in address else f"{address}:{port.host_port}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import ExitCode, NotThere, UsageError
+from wpod.model import ids
 from wpod.model.container import Container, Status
 from wpod.model.network import PublishedPort
+from wpod.queries.networks import published_at
 
 
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
@@ -19,7 +21,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         running = [one for one in queries.all_containers(session.store) if one.observed.status is Status.RUNNING]
         for container in running:
             for port in container.record.plan.networking.ports:
-                session.output.line(f"{container.record.container_id[:12]}\t{_line(port)}")
+                session.output.line(f"{ids.short(container.record.container_id)}\t{_line(port)}")
         return ExitCode.SUCCESS
     if options.flag("latest"):
         container, wanted = queries.latest(session.store), arguments
@@ -33,7 +35,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
             session.output.line(_line(port))
         return ExitCode.SUCCESS
     for port in _matching(container, wanted[0]):
-        session.output.line(_where(port))
+        session.output.line(published_at(port))
     return ExitCode.SUCCESS
 
 
@@ -52,9 +54,4 @@ def _matching(container: Container, text: str) -> list[PublishedPort]:
 
 
 def _line(port: PublishedPort) -> str:
-    return f"{port.container_port}/{port.protocol.value} -> {_where(port)}"
-
-
-def _where(port: PublishedPort) -> str:
-    address = port.host_address or "0.0.0.0"  # noqa: S104 - shown, not bound
-    return f"[{address}]:{port.host_port}" if ":" in address else f"{address}:{port.host_port}"
+    return f"{port.container_port}/{port.protocol.value} -> {published_at(port)}"
