@@ -6,6 +6,7 @@ checkout need not be readable by other users. `WPOD_TESTS_COMMAND` names another
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -131,6 +132,15 @@ def close(wpod: Wpod) -> None:
         pytest.fail(f"left behind: {left}\n{error}", pytrace=False)
     finally:
         wpod.seen.clear()
+
+
+@contextlib.contextmanager
+def filled(wpod: Wpod, archive: Path) -> Iterator[Wpod]:
+    """A new store with the image of an archive in it; closed and removed afterwards."""
+    wpod("load", "--quiet", "--input", archive).ok()
+    yield wpod
+    close(wpod)
+    wpod.account.remove_tree(wpod.scratch)
 
 
 @pytest.fixture

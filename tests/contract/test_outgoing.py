@@ -50,11 +50,8 @@ def wpod(
     account: Account, places: base.Places, client: ImageSource, archives: Callable[[ImageSource], Path]
 ) -> Iterator[Wpod]:
     """wpod on a store of its own with the client in it, for each account."""
-    made = places.new(account)
-    made("load", "--quiet", "--input", archives(client)).ok()
-    yield made
-    base.close(made)
-    account.remove_tree(made.scratch)
+    with base.filled(places.new(account), archives(client)) as made:
+        yield made
 
 
 class Server:

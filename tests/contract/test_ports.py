@@ -19,6 +19,7 @@ from tests.support import guests, images
 from tests.support.account import Account
 from tests.support.command import Wpod, eventually
 from tests.support.images import ImageSource
+from tests.support.networks import free_port
 
 SERVER = "localhost/server:latest"
 
@@ -34,17 +35,8 @@ def wpod(
     account: Account, places: base.Places, server: ImageSource, archives: Callable[[ImageSource], Path]
 ) -> Iterator[Wpod]:
     """wpod on a store of its own with the server in it, for each account."""
-    made = places.new(account)
-    made("load", "--quiet", "--input", archives(server)).ok()
-    yield made
-    base.close(made)
-    account.remove_tree(made.scratch)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        number: int = probe.getsockname()[1]
-        return number
+    with base.filled(places.new(account), archives(server)) as made:
+        yield made
 
 
 def asked(port: int, address: str = "127.0.0.1") -> str | None:

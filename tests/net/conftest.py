@@ -40,10 +40,8 @@ def networked(
     wpod = places.new(account)
     if account.uid == 0:
         wpod = dataclasses.replace(wpod, program=("nsenter", f"--net=/proc/{host_namespace}/ns/net", *wpod.program))
-    wpod("load", "--quiet", "--input", archives(probe_sources["native"])).ok()
-    yield wpod
-    base.close(wpod)
-    account.remove_tree(wpod.scratch)
+    with base.filled(wpod, archives(probe_sources["native"])) as made:
+        yield made
 
 
 @pytest.fixture

@@ -123,10 +123,3 @@ class Inside:
                 found.append(socket.inet_ntoa(answer[at + 10 : at + 14]))
             at += 10 + length
         return found
-
-
-def free_port() -> int:
-    """A TCP port that is free at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        number: int = probe.getsockname()[1]
-        return number

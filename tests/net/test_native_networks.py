@@ -6,8 +6,9 @@ import json
 import os
 import signal
 
-from tests.net.inside import Inside, free_port
+from tests.net.inside import Inside
 from tests.support.command import Wpod, eventually
+from tests.support.networks import free_port
 
 PROBE = "localhost/probe-native"
 SLEEP = ("idle",)

@@ -1,6 +1,8 @@
-"""Records of networks, as tests need them."""
+"""Networks as tests need them: records, and ports of this machine."""
 
 from __future__ import annotations
+
+import socket
 
 from wpod.model.network import Driver, Network
 from wpod.plan.addresses import SubnetRequest, check_subnet
@@ -17,3 +19,10 @@ def network(number: int, *subnets: str, name: str = "") -> Network:
         created_nanoseconds=number,
         subnets=tuple(check_subnet(SubnetRequest(one)) for one in subnets),
     )
+
+
+def free_port() -> int:
+    """A TCP port that is free at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        number: int = probe.getsockname()[1]
+        return number
