@@ -119,6 +119,19 @@ def test_without_a_state_file_it_is_created(store: Store) -> None:
     assert observed(store, "b") == Observation(Status.CREATED)
 
 
+def test_a_file_that_goes_while_it_is_looked_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command removes the container: its record was read before, and nobody knows more of it."""
+    put(store, "a", RUNNING)
+    real = state_file.open_for_reading
+
+    def removed_before(name: str) -> int:
+        os.unlink(name)
+        return real(name)
+
+    monkeypatch.setattr(state_file, "open_for_reading", removed_before)
+    assert observed(store, "a") == Observation(Status.CREATED)
+
+
 def test_a_damaged_file_names_itself_and_hides_no_other_container(store: Store) -> None:
     broken = put(store, "a", RUNNING, created=9)
     broken.write_bytes(b"rubbish")

@@ -70,11 +70,12 @@ def is_gone(container: Container) -> bool:
 
 def observe(own: ContainerPaths) -> Observation:
     """What the state file, its lock and the kernel say. A damaged file gives UNKNOWN with the problem in words."""
-    if not os.path.lexists(own.state):
-        return Observation(Status.CREATED)
     try:
         state, kept = state_file.read(own.state)
     except StoreError as error:
+        # Asked afterwards: its directory may have been moved away while it was read.
+        if not os.path.lexists(own.state):
+            return Observation(Status.CREATED)
         return Observation(Status.UNKNOWN, problem=error.message)
     return interpret(state, kept)
 
