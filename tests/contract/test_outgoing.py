@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,26 +21,9 @@ ANSWER = "served"
 REFUSED = "connect: Permission denied"
 
 
-def extension() -> Path:
-    """lib-socket of WAMR, which is not part of this tree: the engine's crate brings it along."""
-    command = ("cargo", "metadata", "--format-version=1", "--offline", "--locked")
-    manifest = ("--manifest-path", str(guests.TOP / "rust" / "Cargo.toml"))
-    told = subprocess.run([*command, *manifest], capture_output=True, text=True, check=True).stdout
-    (crate,) = (one for one in json.loads(told)["packages"] if one["name"] == "wamrx-sys")
-    return Path(crate["manifest_path"]).parent / "wasm-micro-runtime/core/iwasm/libraries/lib-socket"
-
-
 @pytest.fixture(scope="module")
 def client() -> ImageSource:
-    library = extension()
-    module = guests.wasm_from_c(
-        guests.SOURCES / "connect.c",
-        f"-I{library}/inc",
-        "-ffunction-sections",
-        "-Wl,--gc-sections",
-        str(library / "src/wasi/wasi_socket_ext.c"),
-    )
-    return images.with_program(CLIENT, module, wasm=True)
+    return images.with_program(CLIENT, guests.wasm_with_sockets(guests.SOURCES / "connect.c"), wasm=True)
 
 
 @pytest.fixture

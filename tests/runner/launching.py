@@ -34,6 +34,8 @@ class Launch:
     terminal: bool = False
     user: tuple[int, int] = (0, 0)
     started_by: int = 0
+    # Descriptors of listening sockets, and the name of each.
+    listen: Sequence[tuple[int, str]] = ()
 
 
 @dataclass
@@ -90,6 +92,7 @@ def pairs_of(launch: Launch, directory: Path, ready: int) -> list[launch_plan.Pa
         ("root-path", str(directory / "root")),
         ("user-id", str(launch.user[0])),
         ("group-id", str(launch.user[1])),
+        *(("listen", f"{descriptor}:{name}") for descriptor, name in launch.listen),
         *launch.extra,
     ]
 
@@ -118,7 +121,8 @@ def started(launch: Launch, directory: Path) -> Iterator[Container]:
     if os.getuid() == 0 and launch.started_by:
         give_away(directory, launch.started_by)
         streams |= {"user": launch.started_by, "group": launch.started_by, "extra_groups": []}
-    process = subprocess.Popen([str(RUNNER), str(plan)], pass_fds=(plan, writing), stdin=subprocess.DEVNULL, **streams)
+    passed = (plan, writing, *(descriptor for descriptor, _ in launch.listen))
+    process = subprocess.Popen([str(RUNNER), str(plan)], pass_fds=passed, stdin=subprocess.DEVNULL, **streams)
     os.close(plan)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -27,6 +28,22 @@ class MissingCompiler(Exception):
 def wasm_from_c(source: Path, *flags: str) -> Path:
     """A WASI preview 1 module of one C file."""
     return _built(source.stem + ".wasm", (*_WASM_C, *flags), [source])
+
+
+def wasm_with_sockets(source: Path) -> Path:
+    """A module of one C file and WAMR's lib-socket, which is not part of this tree: the engine's crate brings it."""
+    library = _lib_socket()
+    flags = (f"-I{library}/inc", "-ffunction-sections", "-Wl,--gc-sections")
+    return wasm_from_c(source, *flags, str(library / "src/wasi/wasi_socket_ext.c"))
+
+
+@cache
+def _lib_socket() -> Path:
+    command = ("cargo", "metadata", "--format-version=1", "--offline", "--locked")
+    manifest = ("--manifest-path", str(TOP / "rust" / "Cargo.toml"))
+    told = subprocess.run([*command, *manifest], capture_output=True, text=True, check=True).stdout
+    (crate,) = (one for one in json.loads(told)["packages"] if one["name"] == "wamrx-sys")
+    return Path(crate["manifest_path"]).parent / "wasm-micro-runtime/core/iwasm/libraries/lib-socket"
 
 
 def native_from_c(source: Path, *flags: str) -> Path:

@@ -160,6 +160,7 @@ const KEYS: &[Key] = &[
     runner("rlimit", Times::Any, Shape::Rlimit),
     runner("listen", Times::Any, Shape::Listener),
     runner("outgoing", Times::Any, Shape::Any),
+    runner("own-address", Times::Any, Shape::Any),
     monitor("runtime", Times::Once, Shape::Path),
     monitor("runtime-argument", Times::Any, Shape::Any),
     monitor("bundle", Times::Once, Shape::Path),

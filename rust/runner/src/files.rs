@@ -8,13 +8,13 @@ use container_log::LogWriter;
 use formats::launch_plan::{LaunchPlan, Volume};
 use formats::log_line::Stream;
 use formats::state_file::{own_identity, Kind, StateError, StateFile};
-use wasi::{Access, Context, ContextBuilder, Pool, RootDirectory};
+use wasi::{Access, Context, ContextBuilder, RootDirectory};
 
 use crate::entry;
 use crate::failure::{shown, Failure};
 use crate::load::Loaded;
-use crate::mounts;
 use crate::output::Output;
+use crate::{mounts, network};
 
 /// A directory or file that the confined process goes on using, for Landlock.
 pub struct Grant {
@@ -48,27 +48,11 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
     let root = open_root(plan, &mut grants)?;
     // SAFETY: descriptor 0 is open (startup) and nothing else owns it.
     let input = unsafe { OwnedFd::from_raw_fd(0) };
-    let speaker = output.clone();
-    let mut context = ContextBuilder::new(input, output.sink(Stream::Stdout), output.sink(Stream::Stderr))
+    let builder = ContextBuilder::new(input, output.sink(Stream::Stdout), output.sink(Stream::Stderr))
         .arguments(plan.all("argument").map(|value| value.to_bytes().to_vec()))
         .environment(environment(plan))
-        .memory_watcher(Box::new(|bytes| state.set_linear_memory_used(bytes)))
-        .outgoing(
-            pool(plan)?,
-            Box::new(move |target| {
-                speaker.say(&format!(
-                    "wpod: the guest may not connect to {target}: --network host would allow it"
-                ));
-            }),
-        );
-    for listener in plan.listeners() {
-        // SAFETY: the plan names a descriptor that was left open for this process, once.
-        let socket = unsafe { OwnedFd::from_raw_fd(listener.descriptor) };
-        context = context
-            .listener(socket)
-            .map_err(|_| Failure::own("there are too many listening sockets"))?;
-    }
-    let context = context
+        .memory_watcher(Box::new(|bytes| state.set_linear_memory_used(bytes)));
+    let context = network::add(plan, &output, builder)?
         .root(root, plan.one("workdir").to_bytes())
         .map_err(|_| Failure::own("the working directory's path is too long"))?
         .build();
@@ -81,24 +65,15 @@ pub fn open(plan: &LaunchPlan<'_>, loaded: &Loaded) -> Result<Opened, Failure> {
     })
 }
 
-/// Where the guest may connect to.
-fn pool(plan: &LaunchPlan<'_>) -> Result<Pool, Failure> {
-    let mut pool = Pool::default();
-    for entry in plan.all("outgoing") {
-        let added = entry.to_str().ok().and_then(|text| pool.allow(text));
-        added.ok_or_else(|| Failure::own("the launch plan has a wrong value for outgoing"))?;
-    }
-    Ok(pool)
-}
-
-/// What the plan says, and which sockets there are: the descriptors from 3 on (sd_listen_fds(3)).
+/// What the plan says, and which ports the guest has: the descriptors from 3 on (sd_listen_fds(3)).
 fn environment(plan: &LaunchPlan<'_>) -> Vec<Vec<u8>> {
     let mut variables: Vec<Vec<u8>> = plan
         .all("environment")
         .map(|value| value.to_bytes().to_vec())
         .collect();
-    let names: Vec<&[u8]> = plan.listeners().map(|listener| listener.name).collect();
-    if !names.is_empty() {
+    let ports = network::ports(plan);
+    if !ports.is_empty() {
+        let names: Vec<&[u8]> = ports.iter().map(|port| port.name).collect();
         variables.push(format!("LISTEN_FDS={}", names.len()).into_bytes());
         variables.push([b"LISTEN_FDNAMES=", names.join(&b":"[..]).as_slice()].concat());
     }

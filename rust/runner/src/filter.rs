@@ -86,10 +86,12 @@ const SOCKETS: &[libc::c_long] = &[
     libc::SYS_recvmsg,
     libc::SYS_sendmsg,
     libc::SYS_shutdown,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
 ];
 
-/// What a guest that may connect needs beside both.
-const CONNECTING: &[libc::c_long] = &[libc::SYS_connect, libc::SYS_getsockname, libc::SYS_getpeername];
+/// What a guest that makes sockets needs beside both.
+const CONNECTING: &[libc::c_long] = &[libc::SYS_connect, libc::SYS_bind, libc::SYS_listen];
 
 /// Which sockets a guest has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,7 +99,7 @@ pub enum Sockets {
     None,
     /// Those that it was given, and what they accept.
     Given,
-    /// It makes some itself, of TCP alone. To where they connect is checked before the call (crate `wasi`).
+    /// It makes some itself, of TCP and UDP alone. Which addresses they use is checked before the call (crate `wasi`).
     Connecting,
 }
 
@@ -162,7 +164,9 @@ const fn error(number: i32) -> u32 {
 
 fn assemble(pid: u32, sockets: Sockets) -> Vec<sock_filter> {
     // One instruction each for most of the list; made at its full size at once.
-    let mut program = Program(Vec::with_capacity(192));
+    // Made at its full size at once.
+    let size = if sockets == Sockets::None { 192 } else { 256 };
+    let mut program = Program(Vec::with_capacity(size));
     program.push(LOAD_WORD, (0, 0), ARCHITECTURE);
     program.push(JUMP_EQUAL, (1, 0), NATIVE);
     program.give(libc::SECCOMP_RET_KILL_PROCESS);
@@ -195,19 +199,13 @@ fn assemble(pid: u32, sockets: Sockets) -> Vec<sock_filter> {
         }
         body.give(error(libc::ENOTTY));
     });
-    if sockets == Sockets::Connecting {
-        program.for_call(libc::SYS_socket, |body| {
-            body.push(LOAD_WORD, (0, 0), argument(0));
-            body.push(JUMP_EQUAL, (2, 0), libc::AF_INET as u32);
-            body.push(JUMP_EQUAL, (1, 0), libc::AF_INET6 as u32);
-            body.give(libc::SECCOMP_RET_KILL_PROCESS);
-            body.push(LOAD_WORD, (0, 0), argument(1));
-            body.give_if_equal(
-                (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u32,
-                libc::SECCOMP_RET_ALLOW,
-            );
-            body.give(libc::SECCOMP_RET_KILL_PROCESS);
-        });
+    match sockets {
+        Sockets::None => {}
+        Sockets::Given => allow_options(&mut program),
+        Sockets::Connecting => {
+            allow_options(&mut program);
+            allow_making(&mut program);
+        }
     }
     // abort(3) of this process, and no signal to others.
     program.for_call(libc::SYS_tgkill, |body| {
@@ -220,6 +218,41 @@ fn assemble(pid: u32, sockets: Sockets) -> Vec<sock_filter> {
     }
     program.give(libc::SECCOMP_RET_KILL_PROCESS);
     program.0
+}
+
+/// Reading any option of a socket, and setting those that the crate `wasi` sets.
+fn allow_options(program: &mut Program) {
+    program.give_if_equal(libc::SYS_getsockopt as u32, libc::SECCOMP_RET_ALLOW);
+    program.for_call(libc::SYS_setsockopt, |body| {
+        for level in [libc::SOL_SOCKET, libc::SOL_TCP, libc::SOL_IP, libc::SOL_IPV6] {
+            body.push(LOAD_WORD, (0, 0), argument(1));
+            let names = wasi::SETTABLE.iter().filter(|option| option.level == level);
+            let mut inner = Program(Vec::new());
+            inner.push(LOAD_WORD, (0, 0), argument(2));
+            for option in names {
+                inner.give_if_equal(option.name as u32, libc::SECCOMP_RET_ALLOW);
+            }
+            inner.give(libc::SECCOMP_RET_KILL_PROCESS);
+            body.push(JUMP_EQUAL, (0, inner.0.len() as u8), level as u32);
+            body.0.append(&mut inner.0);
+        }
+        body.give(libc::SECCOMP_RET_KILL_PROCESS);
+    });
+}
+
+/// Making sockets of TCP and UDP.
+fn allow_making(program: &mut Program) {
+    program.for_call(libc::SYS_socket, |body| {
+        body.push(LOAD_WORD, (0, 0), argument(0));
+        body.push(JUMP_EQUAL, (2, 0), libc::AF_INET as u32);
+        body.push(JUMP_EQUAL, (1, 0), libc::AF_INET6 as u32);
+        body.give(libc::SECCOMP_RET_KILL_PROCESS);
+        body.push(LOAD_WORD, (0, 0), argument(1));
+        for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+            body.give_if_equal((kind | libc::SOCK_CLOEXEC) as u32, libc::SECCOMP_RET_ALLOW);
+        }
+        body.give(libc::SECCOMP_RET_KILL_PROCESS);
+    });
 }
 
 /// Installs the filter, for good. Needs `no_new_privs`. Gives whether it holds.
@@ -331,7 +364,37 @@ mod tests {
     }
 
     #[test]
-    fn guests_that_connect_make_tcp_sockets_and_no_others() {
+    fn options_are_set_that_concern_nobody_else() {
+        let program = assemble(77, Sockets::Given);
+        let set = |level: i32, name: i32| {
+            let arguments = [3, level as u64, name as u64, 0, 0, 0];
+            verdict(&program, libc::SYS_setsockopt, arguments, NATIVE)
+        };
+        for option in wasi::SETTABLE {
+            assert_eq!(
+                set(option.level, option.name),
+                libc::SECCOMP_RET_ALLOW,
+                "{option:?}"
+            );
+        }
+        for (level, name) in [
+            (libc::SOL_SOCKET, libc::SO_BINDTODEVICE),
+            (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
+            (libc::SOL_SOCKET, libc::SO_MARK),
+            (libc::SOL_IP, libc::IP_TRANSPARENT),
+            (libc::SOL_TCP, libc::TCP_ULP),
+            (libc::SOL_UDP, libc::TCP_NODELAY),
+        ] {
+            assert_eq!(set(level, name), libc::SECCOMP_RET_KILL_PROCESS, "{level} {name}");
+        }
+        assert_eq!(
+            judge(libc::SYS_setsockopt, [0; 6], NATIVE),
+            libc::SECCOMP_RET_KILL_PROCESS
+        );
+    }
+
+    #[test]
+    fn guests_that_make_sockets_make_those_of_tcp_and_udp_and_no_others() {
         let program = assemble(77, Sockets::Connecting);
         let socket = |family: i32, kind: i32| {
             verdict(
@@ -342,13 +405,17 @@ mod tests {
             )
         };
         let stream = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
-        assert_eq!(socket(libc::AF_INET, stream), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(socket(libc::AF_INET6, stream), libc::SECCOMP_RET_ALLOW);
+        let datagram = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            assert_eq!(socket(family, stream), libc::SECCOMP_RET_ALLOW);
+            assert_eq!(socket(family, datagram), libc::SECCOMP_RET_ALLOW);
+        }
         for (family, kind) in [
             (libc::AF_UNIX, stream),
             (libc::AF_NETLINK, stream),
             (libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC),
-            (libc::AF_INET6, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC),
+            (libc::AF_PACKET, datagram),
+            (libc::AF_INET, libc::SOCK_STREAM),
         ] {
             assert_eq!(
                 socket(family, kind),
@@ -356,17 +423,20 @@ mod tests {
                 "{family} {kind}"
             );
         }
-        for number in [libc::SYS_bind, libc::SYS_listen, libc::SYS_sendto] {
+        for number in [libc::SYS_sendto, libc::SYS_recvfrom, libc::SYS_socketpair] {
             assert_eq!(
                 verdict(&program, number, [0; 6], NATIVE),
                 libc::SECCOMP_RET_KILL_PROCESS,
                 "{number}"
             );
         }
-        assert_eq!(
-            verdict(&program, libc::SYS_connect, [0; 6], NATIVE),
-            libc::SECCOMP_RET_ALLOW
-        );
+        for number in CONNECTING {
+            assert_eq!(
+                verdict(&program, *number, [0; 6], NATIVE),
+                libc::SECCOMP_RET_ALLOW,
+                "{number}"
+            );
+        }
     }
 
     #[test]

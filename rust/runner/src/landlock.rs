@@ -68,9 +68,9 @@ fn version() -> Option<i64> {
 }
 
 /// Makes rules that allow the grants and nothing else. `None` where the kernel has no Landlock, or where a rule
-/// cannot be added (what the container was given must stay reachable). Where the guest connects to is not for these
-/// rules, which know ports and no addresses; `connects` says whether it may at all.
-pub fn prepare(grants: &[Grant], connects: bool) -> Option<Ruleset> {
+/// cannot be added (what the container was given must stay reachable). Which addresses the guest uses is not for these
+/// rules, which know ports and no addresses; `makes_sockets` says whether it may use any but those of what it was given.
+pub fn prepare(grants: &[Grant], makes_sockets: bool) -> Option<Ruleset> {
     let version = version()?;
     let mut handled = FIRST_VERSION;
     for (since, right) in [REFER, TRUNCATE, IOCTL_DEVICE] {
@@ -78,11 +78,7 @@ pub fn prepare(grants: &[Grant], connects: bool) -> Option<Ruleset> {
             handled |= right;
         }
     }
-    let network = if connects {
-        BIND_TCP
-    } else {
-        BIND_TCP | CONNECT_TCP
-    };
+    let network = if makes_sockets { 0 } else { BIND_TCP | CONNECT_TCP };
     let attributes = RulesetAttributes {
         handled_access_fs: handled,
         handled_access_net: if version >= NETWORK_VERSION { network } else { 0 },

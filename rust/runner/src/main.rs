@@ -19,6 +19,7 @@ mod filter;
 mod landlock;
 mod load;
 mod mounts;
+mod network;
 mod output;
 mod run;
 mod signals;

@@ -10,6 +10,17 @@ pub struct GuestMemory<'call> {
     _call: PhantomData<&'call mut [u8]>,
 }
 
+impl<'call> GuestMemory<'call> {
+    /// Bytes of one's own in the place of a guest's memory.
+    pub fn over(bytes: &'call mut [u8]) -> Self {
+        GuestMemory {
+            base: bytes.as_mut_ptr(),
+            length: bytes.len() as u64,
+            _call: PhantomData,
+        }
+    }
+}
+
 impl GuestMemory<'_> {
     /// # Safety
     /// `base` is the start of `length` bytes that may be read and written, that stay mapped for the lifetime and

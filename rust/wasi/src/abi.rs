@@ -216,6 +216,8 @@ pub(crate) mod rights {
     pub const STREAM: u64 = FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
     /// Connected sockets.
     pub const SOCKET: u64 = STREAM | SOCK_SHUTDOWN;
+    /// Those that the guest makes: they may come to accept.
+    pub const OPENED_SOCKET: u64 = SOCKET | SOCK_ACCEPT;
     /// Listening sockets.
     pub const LISTENER: u64 = SOCK_ACCEPT | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
 }
@@ -249,6 +251,7 @@ pub(crate) mod filetype {
     pub const CHARACTER_DEVICE: u8 = 2;
     pub const DIRECTORY: u8 = 3;
     pub const REGULAR_FILE: u8 = 4;
+    pub const SOCKET_DGRAM: u8 = 5;
     pub const SOCKET_STREAM: u8 = 6;
     pub const SYMBOLIC_LINK: u8 = 7;
 

@@ -1,12 +1,12 @@
 //! What one guest may touch.
 
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::abi::Result;
 use crate::descriptor::{Descriptor, Sink};
-use crate::pool::Pool;
+use crate::listener::Listener;
+use crate::network::{Network, Refusal};
 use crate::resolve::{Access, Directory, Origin, RootDirectory};
 use crate::table::Table;
 use crate::Errno;
@@ -20,14 +20,17 @@ pub enum ExitRequest {
     Signal(u8),
 }
 
+/// Who is told of the first thing that a guest may not do with the network.
+pub type RefusalWatcher = Box<dyn FnMut(&Refusal) + Send>;
+
 /// Everything of one guest that the host functions need.
 pub struct Context {
     pub(crate) arguments: Vec<Vec<u8>>,
     pub(crate) environment: Vec<Vec<u8>>,
     pub(crate) table: Table,
     pub(crate) exit: Option<ExitRequest>,
-    pub(crate) pool: Pool,
-    refusal_watcher: Option<Box<dyn FnMut(SocketAddr) + Send>>,
+    pub(crate) network: Network,
+    refusal_watcher: Option<RefusalWatcher>,
     memory_bytes: u64,
     memory_watcher: Option<Box<dyn FnMut(u64) + Send>>,
 }
@@ -38,10 +41,10 @@ impl Context {
         self.exit
     }
 
-    /// Tells the watcher, once, that the guest wanted to connect to where it may not.
-    pub(crate) fn refuse(&mut self, target: SocketAddr) {
+    /// Tells the watcher, once, that the guest wanted something of the network that it may not have.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
         if let Some(mut watcher) = self.refusal_watcher.take() {
-            watcher(target);
+            watcher(refusal);
         }
     }
 
@@ -81,7 +84,7 @@ impl ContextBuilder {
             environment: Vec::new(),
             table,
             exit: None,
-            pool: Pool::default(),
+            network: Network::default(),
             refusal_watcher: None,
             memory_bytes: 0,
             memory_watcher: None,
@@ -101,9 +104,12 @@ impl ContextBuilder {
         self
     }
 
-    /// A socket that accepts.
-    pub fn listener(mut self, socket: OwnedFd) -> Result<Self> {
-        self.context.table.insert(Descriptor::listener(socket))?;
+    /// One port of the guest: listening sockets that are one to it. Where the name is a number, a guest that binds to
+    /// that port gets it, too. `network` comes before it.
+    pub fn listener(mut self, name: &[u8], sockets: Vec<OwnedFd>) -> Result<Self> {
+        let listener = Arc::new(Listener::new(sockets)?);
+        self.context.network.publish(name, &listener);
+        self.context.table.insert(Descriptor::listener(listener))?;
         Ok(self)
     }
 
@@ -150,9 +156,9 @@ impl ContextBuilder {
         self
     }
 
-    /// Where the guest may connect to, and who is told of the first place where it may not.
-    pub fn outgoing(mut self, pool: Pool, refusal_watcher: Box<dyn FnMut(SocketAddr) + Send>) -> Self {
-        self.context.pool = pool;
+    /// What the guest may do with the network, and who is told of the first thing that it may not.
+    pub fn network(mut self, network: Network, refusal_watcher: RefusalWatcher) -> Self {
+        self.context.network = network;
         self.context.refusal_watcher = Some(refusal_watcher);
         self
     }

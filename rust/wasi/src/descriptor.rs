@@ -1,8 +1,12 @@
 //! What a guest's descriptor stands for.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use crate::abi::{filetype, rights, Errno, Result};
+use crate::address::Family;
+use crate::listener::Listener;
 use crate::resolve::Directory;
 
 /// Where standard output or error goes.
@@ -12,6 +16,37 @@ pub trait Sink: Send {
 
     /// The terminal behind it, if there is one: the guest may then treat it as one.
     fn terminal(&self) -> Option<RawFd>;
+}
+
+/// What a socket carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Transport {
+    Stream,
+    Datagram,
+}
+
+impl Transport {
+    pub fn of_host(self) -> i32 {
+        match self {
+            Transport::Stream => libc::SOCK_STREAM,
+            Transport::Datagram => libc::SOCK_DGRAM,
+        }
+    }
+
+    fn filetype(self) -> u8 {
+        match self {
+            Transport::Stream => filetype::SOCKET_STREAM,
+            Transport::Datagram => filetype::SOCKET_DGRAM,
+        }
+    }
+}
+
+/// A socket that the guest has asked for and that is no socket of the host (yet).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wanted {
+    pub transport: Transport,
+    pub family: Family,
+    pub nonblocking: bool,
 }
 
 /// The thing behind a descriptor.
@@ -27,12 +62,25 @@ pub(crate) enum Object {
     Input(OwnedFd),
     /// Standard output or error.
     Output(Box<dyn Sink>),
-    /// A connected socket.
-    Socket { socket: OwnedFd, kind: u8 },
-    /// A socket that accepts; there from the start.
-    Listener(OwnedFd),
-    /// A socket of a guest that may connect to nothing: none of the host's is behind it.
-    UnreachableSocket,
+    /// A socket that transfers, or that may come to it.
+    Socket {
+        socket: OwnedFd,
+        transport: Transport,
+        /// The version of IP that the guest made it for; `None` where it came with a listener that was given.
+        family: Option<Family>,
+        /// Whether it has an address already.
+        bound: bool,
+    },
+    /// What accepts.
+    Listener {
+        listener: Arc<Listener>,
+        /// As with a socket.
+        family: Option<Family>,
+        /// The address that the guest believes it has: it bound to a published port.
+        believed: Option<SocketAddr>,
+    },
+    /// A socket of a guest that may use no address: none of the host's is behind it.
+    Unreachable(Wanted),
 }
 
 /// A descriptor of the host for the time of one call.
@@ -99,39 +147,60 @@ impl Descriptor {
         }
     }
 
-    pub fn listener(socket: OwnedFd) -> Descriptor {
+    /// A listener that is there from the start.
+    pub fn listener(listener: Arc<Listener>) -> Descriptor {
         Descriptor {
-            object: Object::Listener(socket),
+            object: Object::Listener {
+                listener,
+                family: None,
+                believed: None,
+            },
             rights: rights::LISTENER,
             inheriting: rights::SOCKET,
         }
     }
 
-    pub fn socket(socket: OwnedFd, granted: u64) -> Descriptor {
-        let kind = filetype::SOCKET_STREAM;
+    /// A connection that was accepted.
+    pub fn accepted(socket: OwnedFd, family: Option<Family>, granted: u64) -> Descriptor {
         Descriptor {
-            object: Object::Socket { socket, kind },
+            object: Object::Socket {
+                socket,
+                transport: Transport::Stream,
+                family,
+                bound: true,
+            },
             rights: rights::SOCKET & granted,
             inheriting: 0,
         }
     }
 
-    pub fn unreachable_socket() -> Descriptor {
+    /// A socket that the guest asked for, with the host's behind it where there is one.
+    pub fn opened(wanted: Wanted, socket: Option<OwnedFd>) -> Descriptor {
+        let object = match socket {
+            Some(socket) => Object::Socket {
+                socket,
+                transport: wanted.transport,
+                family: Some(wanted.family),
+                bound: false,
+            },
+            None => Object::Unreachable(wanted),
+        };
         Descriptor {
-            object: Object::UnreachableSocket,
-            rights: rights::SOCKET,
-            inheriting: 0,
+            object,
+            rights: rights::OPENED_SOCKET,
+            inheriting: rights::SOCKET,
         }
     }
 
-    /// The host's descriptor of a file, a stream or a socket. `None` for a sink without a terminal and for a
-    /// directory.
+    /// The host's descriptor of a file, a stream or a socket; of a listener any of its sockets. `None` for a sink
+    /// without a terminal and for a directory.
     pub fn stream(&self) -> Option<RawFd> {
         match &self.object {
             Object::File { file, .. } | Object::Input(file) => Some(file.as_raw_fd()),
-            Object::Socket { socket, .. } | Object::Listener(socket) => Some(socket.as_raw_fd()),
+            Object::Socket { socket, .. } => Some(socket.as_raw_fd()),
+            Object::Listener { listener, .. } => Some(listener.any()),
             Object::Output(sink) => sink.terminal(),
-            Object::Directory { .. } | Object::UnreachableSocket => None,
+            Object::Directory { .. } | Object::Unreachable(_) => None,
         }
     }
 
@@ -155,9 +224,11 @@ impl Descriptor {
     /// The kind that `fd_fdstat_get` tells.
     pub fn kind(&self) -> u8 {
         match &self.object {
-            Object::File { kind, .. } | Object::Socket { kind, .. } => *kind,
+            Object::File { kind, .. } => *kind,
             Object::Directory { .. } => filetype::DIRECTORY,
-            Object::Listener(_) | Object::UnreachableSocket => filetype::SOCKET_STREAM,
+            Object::Socket { transport, .. } => transport.filetype(),
+            Object::Unreachable(wanted) => wanted.transport.filetype(),
+            Object::Listener { .. } => filetype::SOCKET_STREAM,
             Object::Output(sink) if sink.terminal().is_some() => filetype::CHARACTER_DEVICE,
             Object::Output(_) => filetype::UNKNOWN,
             Object::Input(file) => input_kind(file.as_raw_fd()),

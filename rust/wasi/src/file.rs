@@ -5,6 +5,7 @@ use wamr::GuestMemory;
 use crate::abi::{check, fdflags, rights, Errno, Result, Version};
 use crate::context::Context;
 use crate::descriptor::{Descriptor, Object};
+use crate::listener::status_flags;
 
 pub(crate) fn fd_close(context: &mut Context, _memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
     context.table.remove(a[0] as u32).map(drop)
@@ -121,11 +122,18 @@ pub(crate) fn fd_fdstat_get(context: &mut Context, memory: &mut GuestMemory<'_>,
 }
 
 fn flags_of(descriptor: &Descriptor) -> Result<u16> {
+    let nonblocking = match &descriptor.object {
+        Object::Listener { listener, .. } => Some(listener.is_nonblocking()?),
+        Object::Unreachable(wanted) => Some(wanted.nonblocking),
+        _ => None,
+    };
+    if let Some(nonblocking) = nonblocking {
+        return Ok(if nonblocking { fdflags::NONBLOCK } else { 0 });
+    }
     let Some(file) = descriptor.stream() else {
         return Ok(0);
     };
-    // SAFETY: a plain query on a live descriptor.
-    let host = check(unsafe { libc::fcntl(file, libc::F_GETFL) } as isize)? as i32;
+    let host = status_flags(file)?;
     let pairs = [
         (libc::O_APPEND, fdflags::APPEND),
         (libc::O_NONBLOCK, fdflags::NONBLOCK),
@@ -147,9 +155,8 @@ pub(crate) fn fd_fdstat_set_flags(
     _memory: &mut GuestMemory<'_>,
     a: &[u64; 9],
 ) -> Result {
-    let descriptor = context
-        .table
-        .with_rights(a[0] as u32, rights::FD_FDSTAT_SET_FLAGS)?;
+    let descriptor = context.table.get_mut(a[0] as u32)?;
+    descriptor.require(rights::FD_FDSTAT_SET_FLAGS)?;
     let flags = u16::try_from(a[1]).map_err(|_| Errno::INVAL)?;
     if flags & !fdflags::ALL != 0 {
         return Err(Errno::INVAL);
@@ -163,11 +170,20 @@ pub(crate) fn fd_fdstat_set_flags(
     if flags & (fdflags::DSYNC | fdflags::SYNC | fdflags::RSYNC) != 0 {
         return Err(Errno::NOTSUP);
     }
+    let nonblocking = flags & fdflags::NONBLOCK != 0;
+    match &mut descriptor.object {
+        Object::Listener { listener, .. } => return listener.set_nonblocking(nonblocking),
+        Object::Unreachable(wanted) => {
+            wanted.nonblocking = nonblocking;
+            return Ok(());
+        }
+        _ => {}
+    }
     let mut host = 0;
     if flags & fdflags::APPEND != 0 {
         host |= libc::O_APPEND;
     }
-    if flags & fdflags::NONBLOCK != 0 {
+    if nonblocking {
         host |= libc::O_NONBLOCK;
     }
     let file = descriptor.stream().ok_or(Errno::BADF)?;
@@ -202,7 +218,8 @@ pub(crate) fn fd_prestat_get(context: &mut Context, memory: &mut GuestMemory<'_>
         } => {
             bytes[4..8].copy_from_slice(&(name.len() as u32).to_le_bytes());
         }
-        Object::Listener(_) => bytes[0] = NOT_A_DIRECTORY,
+        // Those that are there from the start.
+        Object::Listener { family: None, .. } => bytes[0] = NOT_A_DIRECTORY,
         _ => return Err(Errno::BADF),
     }
     memory.write(a[1] as u32, &bytes).ok_or(Errno::FAULT)

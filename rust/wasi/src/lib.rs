@@ -17,12 +17,15 @@
 //! * Standard output and error are [`Sink`]s, objects like any other: the guest may close and renumber them.
 
 mod abi;
+mod address;
 mod clock;
 mod context;
 mod descriptor;
 mod directory;
 mod file;
 mod input_output;
+mod listener;
+mod network;
 mod path;
 mod poll;
 mod pool;
@@ -31,12 +34,15 @@ mod register;
 mod resolve;
 mod socket;
 mod socket_open;
+mod socket_options;
 mod status;
 mod table;
 
 pub use abi::Errno;
-pub use context::{Context, ContextBuilder, ExitRequest};
+pub use context::{Context, ContextBuilder, ExitRequest, RefusalWatcher};
 pub use descriptor::Sink;
+pub use network::{Network, OwnAddresses, Refusal};
 pub use pool::Pool;
 pub use register::register;
 pub use resolve::{Access, RootDirectory};
+pub use socket_options::{SocketOption, SETTABLE};

@@ -4,7 +4,7 @@
 //! clock, and each descriptor once however often it is named), once to tell which of them came true. So the host
 //! needs memory for as many descriptors as there are, not for as many subscriptions as the guest writes down.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use wamr::GuestMemory;
 
@@ -12,6 +12,7 @@ use crate::abi::{filetype, rights, Errno, Result, Version};
 use crate::clock::{host_clock, now};
 use crate::context::Context;
 use crate::descriptor::Object;
+use crate::listener::Listener;
 use crate::status::host_status;
 
 const EVENT_BYTES: u32 = 32;
@@ -74,14 +75,16 @@ fn read_subscription(memory: &GuestMemory<'_>, address: u32, version: Version) -
 }
 
 /// How a descriptor is waited for.
-enum Readiness {
+enum Readiness<'c> {
     /// The host can tell.
     Host(RawFd),
+    /// One of the host's sockets can tell.
+    Accepting(&'c Listener),
     /// It never blocks.
     Always,
 }
 
-fn readiness(context: &Context, number: u32) -> Result<Readiness> {
+fn readiness(context: &Context, number: u32) -> Result<Readiness<'_>> {
     let descriptor = context.table.with_rights(number, rights::POLL_FD_READWRITE)?;
     match &descriptor.object {
         Object::File {
@@ -90,6 +93,7 @@ fn readiness(context: &Context, number: u32) -> Result<Readiness> {
         }
         | Object::Directory { .. }
         | Object::Output(_) => Ok(Readiness::Always),
+        Object::Listener { listener, .. } => Ok(Readiness::Accepting(listener)),
         _ => descriptor.stream().map(Readiness::Host).ok_or(Errno::BADF),
     }
 }
@@ -97,7 +101,7 @@ fn readiness(context: &Context, number: u32) -> Result<Readiness> {
 /// What is waited for, all subscriptions together.
 #[derive(Default)]
 struct Waiting {
-    /// Each descriptor of the host once, with the guest's number.
+    /// Each descriptor of the host once, with the guest's number, which several may have.
     polls: Vec<(u32, libc::pollfd)>,
     /// Earliest end of the wait, nanoseconds of CLOCK_MONOTONIC.
     deadline: Option<u64>,
@@ -122,27 +126,40 @@ impl Waiting {
 
     fn add_descriptor(&mut self, context: &Context, number: u32, events: i16) {
         match readiness(context, number) {
-            Ok(Readiness::Host(fd)) => match self.polls.iter_mut().find(|(known, _)| *known == number) {
-                Some((_, poll)) => poll.events |= events,
-                None => self.polls.push((
-                    number,
-                    libc::pollfd {
-                        fd,
-                        events,
-                        revents: 0,
-                    },
-                )),
-            },
+            Ok(Readiness::Host(fd)) => self.add_host(number, fd, events),
+            Ok(Readiness::Accepting(listener)) => {
+                for socket in listener.sockets() {
+                    self.add_host(number, socket.as_raw_fd(), events);
+                }
+            }
             // Ready, or an error to be told: no waiting either way.
             Ok(Readiness::Always) | Err(_) => self.deadline = Some(0),
+        }
+    }
+
+    fn add_host(&mut self, number: u32, fd: RawFd, events: i16) {
+        let known = self
+            .polls
+            .iter_mut()
+            .find(|(owner, poll)| *owner == number && poll.fd == fd);
+        match known {
+            Some((_, poll)) => poll.events |= events,
+            None => self.polls.push((
+                number,
+                libc::pollfd {
+                    fd,
+                    events,
+                    revents: 0,
+                },
+            )),
         }
     }
 
     fn revents(&self, number: u32) -> i16 {
         self.polls
             .iter()
-            .find(|(known, _)| *known == number)
-            .map_or(0, |(_, poll)| poll.revents)
+            .filter(|(known, _)| *known == number)
+            .fold(0, |all, (_, poll)| all | poll.revents)
     }
 
     /// Waits for a descriptor or the deadline, whichever comes first.
@@ -282,23 +299,31 @@ fn happened(
             bytes: always_ready_bytes(context, number, wanted),
             ..HAPPENED
         }),
-        Ok(Readiness::Host(fd)) => {
-            let seen = waiting.revents(number);
-            if seen & libc::POLLNVAL != 0 {
-                return Some(Event {
-                    error: Errno::BADF,
-                    ..HAPPENED
-                });
+        Ok(Readiness::Accepting(_)) => seen_event(waiting.revents(number), wanted, || 1),
+        Ok(Readiness::Host(fd)) => seen_event(waiting.revents(number), wanted, || {
+            if wanted == libc::POLLIN {
+                pending(fd)
+            } else {
+                1
             }
-            let hangup = seen & libc::POLLHUP != 0;
-            let ready = seen & (wanted | libc::POLLERR | libc::POLLHUP) != 0;
-            ready.then(|| Event {
-                bytes: if wanted == libc::POLLIN { pending(fd) } else { 1 },
-                hangup,
-                ..HAPPENED
-            })
-        }
+        }),
     }
+}
+
+/// The event that the kernel's answer means, if any.
+fn seen_event(seen: i16, wanted: i16, bytes: impl FnOnce() -> u64) -> Option<Event> {
+    if seen & libc::POLLNVAL != 0 {
+        return Some(Event {
+            error: Errno::BADF,
+            ..HAPPENED
+        });
+    }
+    let ready = seen & (wanted | libc::POLLERR | libc::POLLHUP) != 0;
+    ready.then(|| Event {
+        bytes: bytes(),
+        hangup: seen & libc::POLLHUP != 0,
+        ..HAPPENED
+    })
 }
 
 /// What is left of a file; something for the rest.

@@ -1,4 +1,4 @@
-//! Where a guest may connect to.
+//! Which addresses a guest may use: those that it connects and sends to, and those that it listens on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,7 +10,7 @@ struct Block {
     port: Option<u16>,
 }
 
-/// The blocks of addresses that a guest may connect to; none by default.
+/// The blocks of addresses that a guest may use; none by default.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Pool {
     any: bool,
@@ -50,14 +50,19 @@ impl Pool {
         Some(())
     }
 
-    /// Whether nothing may be connected to.
+    /// Whether no address may be used.
     pub fn is_empty(&self) -> bool {
         !self.any && self.blocks.is_empty()
     }
 
-    /// Whether the guest may connect there; `target` is in the form that `effective` gives.
-    pub(crate) fn allows(&self, target: SocketAddr) -> bool {
-        self.any || self.blocks.iter().any(|block| block.holds(target))
+    /// Whether the guest may use this address. One to connect to is in the form that `effective` gives.
+    pub(crate) fn allows(&self, address: SocketAddr) -> bool {
+        self.any || self.names(address)
+    }
+
+    /// Whether a block holds this address, whatever `any` allows.
+    pub(crate) fn names(&self, address: SocketAddr) -> bool {
+        self.blocks.iter().any(|block| block.holds(address))
     }
 }
 

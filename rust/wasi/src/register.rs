@@ -5,6 +5,7 @@ use wamr::{GuestMemory, InitError, Runtime};
 
 use crate::abi::{Errno, Result, Version};
 use crate::context::Context;
+use crate::socket_options as options;
 use crate::{clock, directory, file, input_output, path, poll, process, socket, socket_open, status};
 
 /// The arguments of a call; none has more than nine.
@@ -64,6 +65,8 @@ macro_rules! table {
 pub fn register(runtime: Runtime) -> std::result::Result<(), InitError> {
     let mut preview1 = common();
     preview1.extend(preview1_only());
+    preview1.extend(socket_extension());
+    preview1.extend(socket_extension_options());
     host::register(runtime, c"wasi_snapshot_preview1", &preview1)?;
     let mut unstable = common();
     unstable.extend(unstable_only());
@@ -125,16 +128,6 @@ fn preview1_only() -> Vec<HostFunction> {
         c"path_filestat_get" c"(iiiii)i" |context, memory, a| status::path_filestat_get(context, memory, a, VERSION);
         c"poll_oneoff" c"(iiii)i" |context, memory, a| poll::poll_oneoff(context, memory, a, VERSION);
         c"sock_accept" c"(iii)i" socket::sock_accept;
-        c"sock_addr_local" c"(ii)i" socket_open::sock_addr_local;
-        c"sock_addr_remote" c"(ii)i" socket_open::sock_addr_remote;
-        c"sock_addr_resolve" c"(iiiiii)i" socket_open::not_offered;
-        c"sock_bind" c"(ii)i" socket_open::not_offered;
-        c"sock_close" c"(i)i" file::fd_close;
-        c"sock_connect" c"(ii)i" socket_open::sock_connect;
-        c"sock_listen" c"(ii)i" socket_open::not_offered;
-        c"sock_open" c"(iiii)i" socket_open::sock_open;
-        c"sock_recv_from" c"(iiiiii)i" socket_open::not_offered;
-        c"sock_send_to" c"(iiiiii)i" socket_open::not_offered;
     }
 }
 
@@ -145,5 +138,65 @@ fn unstable_only() -> Vec<HostFunction> {
         c"fd_seek" c"(iIii)i" |context, memory, a| file::fd_seek(context, memory, a, VERSION);
         c"path_filestat_get" c"(iiiii)i" |context, memory, a| status::path_filestat_get(context, memory, a, VERSION);
         c"poll_oneoff" c"(iiii)i" |context, memory, a| poll::poll_oneoff(context, memory, a, VERSION);
+    }
+}
+
+/// WAMR's sockets that a guest makes itself.
+fn socket_extension() -> Vec<HostFunction> {
+    table! {
+        c"sock_addr_local" c"(ii)i" socket_open::sock_addr_local;
+        c"sock_addr_remote" c"(ii)i" socket_open::sock_addr_remote;
+        c"sock_addr_resolve" c"(iiiiii)i" socket_open::not_offered;
+        c"sock_bind" c"(ii)i" socket_open::sock_bind;
+        c"sock_close" c"(i)i" file::fd_close;
+        c"sock_connect" c"(ii)i" socket_open::sock_connect;
+        c"sock_listen" c"(ii)i" socket_open::sock_listen;
+        c"sock_open" c"(iiii)i" socket_open::sock_open;
+        c"sock_recv_from" c"(iiiiii)i" socket_open::not_offered;
+        c"sock_send_to" c"(iiiiii)i" socket_open::not_offered;
+    }
+}
+
+/// The options of WAMR's sockets.
+fn socket_extension_options() -> Vec<HostFunction> {
+    table! {
+        c"sock_get_broadcast" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::BROADCAST);
+        c"sock_get_ip_multicast_loop" c"(iii)i" options::get_multicast_loop;
+        c"sock_get_ip_multicast_ttl" c"(ii)i" |context, memory, a| options::get_byte(context, memory, a, options::MULTICAST_TIME_TO_LIVE);
+        c"sock_get_ip_ttl" c"(ii)i" |context, memory, a| options::get_byte(context, memory, a, options::TIME_TO_LIVE);
+        c"sock_get_ipv6_only" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::V6_ONLY);
+        c"sock_get_keep_alive" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::KEEP_ALIVE);
+        c"sock_get_linger" c"(iii)i" options::get_linger;
+        c"sock_get_recv_buf_size" c"(ii)i" |context, memory, a| options::get_number(context, memory, a, options::RECEIVE_BUFFER);
+        c"sock_get_recv_timeout" c"(ii)i" |context, memory, a| options::get_time(context, memory, a, options::RECEIVE_TIMEOUT);
+        c"sock_get_reuse_addr" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::REUSE_ADDRESS);
+        c"sock_get_reuse_port" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::REUSE_PORT);
+        c"sock_get_send_buf_size" c"(ii)i" |context, memory, a| options::get_number(context, memory, a, options::SEND_BUFFER);
+        c"sock_get_send_timeout" c"(ii)i" |context, memory, a| options::get_time(context, memory, a, options::SEND_TIMEOUT);
+        c"sock_get_tcp_fastopen_connect" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::FAST_OPEN_CONNECT);
+        c"sock_get_tcp_keep_idle" c"(ii)i" |context, memory, a| options::get_number(context, memory, a, options::KEEP_IDLE);
+        c"sock_get_tcp_keep_intvl" c"(ii)i" |context, memory, a| options::get_number(context, memory, a, options::KEEP_INTERVAL);
+        c"sock_get_tcp_no_delay" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::NO_DELAY);
+        c"sock_get_tcp_quick_ack" c"(ii)i" |context, memory, a| options::get_switch(context, memory, a, options::QUICK_ACKNOWLEDGEMENT);
+        c"sock_set_broadcast" c"(ii)i" |context, _, a| options::set_number(context, a, options::BROADCAST);
+        c"sock_set_ip_add_membership" c"(iii)i" options::membership;
+        c"sock_set_ip_drop_membership" c"(iii)i" options::membership;
+        c"sock_set_ip_multicast_loop" c"(iii)i" options::set_multicast_loop;
+        c"sock_set_ip_multicast_ttl" c"(ii)i" |context, _, a| options::set_number(context, a, options::MULTICAST_TIME_TO_LIVE);
+        c"sock_set_ip_ttl" c"(ii)i" |context, _, a| options::set_number(context, a, options::TIME_TO_LIVE);
+        c"sock_set_ipv6_only" c"(ii)i" |context, _, a| options::set_number(context, a, options::V6_ONLY);
+        c"sock_set_keep_alive" c"(ii)i" |context, _, a| options::set_number(context, a, options::KEEP_ALIVE);
+        c"sock_set_linger" c"(iii)i" options::set_linger;
+        c"sock_set_recv_buf_size" c"(ii)i" |context, _, a| options::set_number(context, a, options::RECEIVE_BUFFER);
+        c"sock_set_recv_timeout" c"(iI)i" |context, _, a| options::set_time(context, a, options::RECEIVE_TIMEOUT);
+        c"sock_set_reuse_addr" c"(ii)i" |context, _, a| options::set_number(context, a, options::REUSE_ADDRESS);
+        c"sock_set_reuse_port" c"(ii)i" |context, _, a| options::set_number(context, a, options::REUSE_PORT);
+        c"sock_set_send_buf_size" c"(ii)i" |context, _, a| options::set_number(context, a, options::SEND_BUFFER);
+        c"sock_set_send_timeout" c"(iI)i" |context, _, a| options::set_time(context, a, options::SEND_TIMEOUT);
+        c"sock_set_tcp_fastopen_connect" c"(ii)i" |context, _, a| options::set_number(context, a, options::FAST_OPEN_CONNECT);
+        c"sock_set_tcp_keep_idle" c"(ii)i" |context, _, a| options::set_number(context, a, options::KEEP_IDLE);
+        c"sock_set_tcp_keep_intvl" c"(ii)i" |context, _, a| options::set_number(context, a, options::KEEP_INTERVAL);
+        c"sock_set_tcp_no_delay" c"(ii)i" |context, _, a| options::set_number(context, a, options::NO_DELAY);
+        c"sock_set_tcp_quick_ack" c"(ii)i" |context, _, a| options::set_number(context, a, options::QUICK_ACKNOWLEDGEMENT);
     }
 }

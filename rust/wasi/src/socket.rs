@@ -1,6 +1,6 @@
-//! Sockets that were given to the guest, and those that they accept.
+//! Accepting and transferring: the socket calls of WASI preview 1.
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
 use wamr::GuestMemory;
 
@@ -17,16 +17,19 @@ const DATA_TRUNCATED: u16 = 1;
 fn connected(descriptor: &Descriptor) -> Result<RawFd> {
     match &descriptor.object {
         Object::Socket { .. } => descriptor.stream().ok_or(Errno::BADF),
+        Object::Unreachable(_) => Err(Errno::NOTCONN),
         _ => Err(Errno::NOTSOCK),
     }
 }
 
 pub(crate) fn sock_accept(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
     let descriptor = context.table.with_rights(a[0] as u32, rights::SOCK_ACCEPT)?;
-    let Object::Listener(_) = descriptor.object else {
-        return Err(Errno::NOTSOCK);
+    let (listener, family) = match &descriptor.object {
+        Object::Listener { listener, family, .. } => (listener, *family),
+        // Not listening: accept(2).
+        Object::Socket { .. } | Object::Unreachable(_) => return Err(Errno::INVAL),
+        _ => return Err(Errno::NOTSOCK),
     };
-    let listener = descriptor.stream().ok_or(Errno::BADF)?;
     let granted = descriptor.inheriting;
     memory.slice(a[2] as u32, 4).ok_or(Errno::FAULT)?;
     let nonblock = match u16::try_from(a[1]) {
@@ -34,21 +37,10 @@ pub(crate) fn sock_accept(context: &mut Context, memory: &mut GuestMemory<'_>, a
         Ok(fdflags::NONBLOCK) => libc::SOCK_NONBLOCK,
         _ => return Err(Errno::INVAL),
     };
-    let accepted = retry(|| {
-        // SAFETY: the peer's address is not asked for.
-        let result = unsafe {
-            libc::accept4(
-                listener,
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                libc::SOCK_CLOEXEC | nonblock,
-            )
-        };
-        result as isize
-    })?;
-    // SAFETY: a fresh descriptor that nobody else knows.
-    let socket = unsafe { OwnedFd::from_raw_fd(accepted as RawFd) };
-    let number = context.table.insert(Descriptor::socket(socket, granted))?;
+    let socket = listener.accept(nonblock)?;
+    let number = context
+        .table
+        .insert(Descriptor::accepted(socket, family, granted))?;
     memory.write_u32(a[2] as u32, number).ok_or(Errno::FAULT)
 }
 

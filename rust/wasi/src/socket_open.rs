@@ -1,177 +1,293 @@
-//! Sockets that the guest opens itself: the socket extension of WAMR (core/iwasm/libraries/lib-socket), TCP.
+//! Sockets that the guest makes itself: the socket extension of WAMR (core/iwasm/libraries/lib-socket).
+//!
+//! The functions without `memory` do the work, whichever interface the guest was built for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use wamr::GuestMemory;
 
-use crate::abi::{check, rights, Errno, Result};
+use crate::abi::{check, Errno, Result};
+use crate::address::{self, bind_socket, connect_socket, encode, end_of, read_address, End, Family};
 use crate::context::Context;
-use crate::descriptor::{Descriptor, Object};
-use crate::pool::effective;
+use crate::descriptor::{Descriptor, Object, Transport, Wanted};
+use crate::listener::Listener;
+use crate::network::Refusal;
+use crate::socket_options::{set_on, CHOOSE_PORT_LATE};
 
-/// `__wasi_addr_t`: a kind, then 4 bytes and a port (IPv4), or 8 groups and a port (IPv6), in the guest's byte order.
-const ADDRESS_BYTES: u32 = 24;
-const KIND_IPV4: u32 = 0;
-const KIND_IPV6: u32 = 1;
 /// `__wasi_sock_type_t`.
+const TYPE_DATAGRAM: u32 = 0;
 const TYPE_STREAM: u32 = 1;
 
 pub(crate) fn sock_open(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
     memory.slice(a[3] as u32, 4).ok_or(Errno::FAULT)?;
     let family = match a[1] as u32 {
-        KIND_IPV4 => libc::AF_INET,
-        KIND_IPV6 => libc::AF_INET6,
+        address::KIND_IPV4 => Family::V4,
+        address::KIND_IPV6 => Family::V6,
         _ => return Err(Errno::AFNOSUPPORT),
     };
-    if a[2] as u32 != TYPE_STREAM {
-        return Err(Errno::NOTSUP);
-    }
-    let descriptor = if context.pool.is_empty() {
-        // The call that names an address is the one that is refused, with a word about it.
-        Descriptor::unreachable_socket()
-    } else {
-        // SAFETY: a plain call.
-        let socket =
-            check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) } as isize)?;
-        // SAFETY: a fresh descriptor that nobody else knows.
-        Descriptor::socket(unsafe { OwnedFd::from_raw_fd(socket as RawFd) }, rights::SOCKET)
+    let transport = match a[2] as u32 {
+        TYPE_DATAGRAM => Transport::Datagram,
+        TYPE_STREAM => Transport::Stream,
+        _ => return Err(Errno::NOTSUP),
     };
-    let number = context.table.insert(descriptor)?;
+    let number = open(context, family, transport)?;
     memory.write_u32(a[3] as u32, number).ok_or(Errno::FAULT)
 }
 
-pub(crate) fn sock_connect(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
-    let descriptor = context.table.get(a[0] as u32)?;
-    let socket = match descriptor.object {
-        Object::UnreachableSocket => None,
-        Object::Socket { .. } => descriptor.stream(),
-        _ => return Err(Errno::NOTSOCK),
-    };
-    let target = effective(read_address(memory, a[1] as u32)?);
-    let Some(socket) = socket.filter(|_| context.pool.allows(target)) else {
-        context.refuse(target);
-        return Err(Errno::ACCES);
-    };
-    let (name, length) = to_host(target);
-    // SAFETY: an address of the length given, in memory of this function: nobody changes it after the check.
-    check(unsafe { libc::connect(socket, (&raw const name).cast(), length) } as isize).map(|_| ())
+pub(crate) fn sock_bind(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
+    context.table.get(a[0] as u32)?.require_socket()?;
+    bind(context, a[0] as u32, read_address(memory, a[1] as u32)?)
 }
 
-/// Waiting for connections and datagrams, and names: not offered. Without a pool they are refused like the others.
+pub(crate) fn sock_listen(context: &mut Context, _memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
+    listen(context, a[0] as u32, a[1] as u32)
+}
+
+pub(crate) fn sock_connect(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
+    context.table.get(a[0] as u32)?.require_socket()?;
+    connect(context, a[0] as u32, read_address(memory, a[1] as u32)?)
+}
+
+pub(crate) fn sock_addr_local(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
+    let address = address_of(context, a[0] as u32, End::Local)?;
+    memory.write(a[1] as u32, &encode(address)).ok_or(Errno::FAULT)
+}
+
+pub(crate) fn sock_addr_remote(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
+    let address = address_of(context, a[0] as u32, End::Remote)?;
+    memory.write(a[1] as u32, &encode(address)).ok_or(Errno::FAULT)
+}
+
+/// Names and datagrams: not offered. Without a pool they are refused like the others.
 pub(crate) fn not_offered(context: &mut Context, _memory: &mut GuestMemory<'_>, _a: &[u64; 9]) -> Result {
-    Err(if context.pool.is_empty() {
+    Err(if context.network.pool.is_empty() {
         Errno::ACCES
     } else {
         Errno::NOTSUP
     })
 }
 
-pub(crate) fn sock_addr_local(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
-    tell_address(context, memory, a, libc::getsockname)
-}
-
-pub(crate) fn sock_addr_remote(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
-    tell_address(context, memory, a, libc::getpeername)
-}
-
-type Query = unsafe extern "C" fn(i32, *mut libc::sockaddr, *mut libc::socklen_t) -> i32;
-
-fn tell_address(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9], query: Query) -> Result {
-    let descriptor = context.table.get(a[0] as u32)?;
-    // Those that were given to the guest come without these calls where there is no pool (the seccomp filter).
-    if context.pool.is_empty() {
-        return Err(Errno::ACCES);
+impl Descriptor {
+    /// Errors: `NOTSOCK`.
+    pub(crate) fn require_socket(&self) -> Result {
+        match self.object {
+            Object::Socket { .. } | Object::Listener { .. } | Object::Unreachable(_) => Ok(()),
+            _ => Err(Errno::NOTSOCK),
+        }
     }
-    let (Object::Socket { .. } | Object::Listener(_)) = descriptor.object else {
-        return Err(Errno::NOTSOCK);
+}
+
+/// A new socket; gives its number.
+pub(crate) fn open(context: &mut Context, family: Family, transport: Transport) -> Result<u32> {
+    let wanted = Wanted {
+        transport,
+        family,
+        nonblocking: false,
     };
-    let socket = descriptor.stream().ok_or(Errno::BADF)?;
-    memory.slice(a[1] as u32, ADDRESS_BYTES).ok_or(Errno::FAULT)?;
-    // SAFETY: all zeroes is a valid address of no family.
-    let mut name: libc::sockaddr_in6 = unsafe { std::mem::zeroed() };
-    let mut length = std::mem::size_of_val(&name) as libc::socklen_t;
-    // SAFETY: the kernel writes at most the length given.
-    check(unsafe { query(socket, (&raw mut name).cast(), &mut length) } as isize)?;
-    let bytes = encode(from_host(&name).ok_or(Errno::AFNOSUPPORT)?);
-    memory.write(a[1] as u32, &bytes).ok_or(Errno::FAULT)
+    // Without a pool the call that names an address is the one that is refused, with a word about it, or that makes
+    // this the listener of a published port.
+    let socket = if context.network.pool.is_empty() {
+        None
+    } else {
+        Some(host_socket(family, transport)?)
+    };
+    context.table.insert(Descriptor::opened(wanted, socket))
 }
 
-fn read_address(memory: &GuestMemory<'_>, at: u32) -> Result<SocketAddr> {
-    let bytes = memory.slice(at, ADDRESS_BYTES).ok_or(Errno::FAULT)?;
-    let short = |offset: usize| u16::from_le_bytes([bytes[offset], bytes[offset + 1]]);
-    match u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) {
-        KIND_IPV4 => {
-            let address = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
-            Ok(SocketAddr::new(IpAddr::V4(address), short(8)))
-        }
-        KIND_IPV6 => {
-            let groups: [u16; 8] = std::array::from_fn(|index| short(4 + 2 * index));
-            Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::from(groups)), short(20)))
-        }
-        _ => Err(Errno::AFNOSUPPORT),
+/// A new socket of the host.
+pub(crate) fn host_socket(family: Family, transport: Transport) -> Result<OwnedFd> {
+    let kind = transport.of_host() | libc::SOCK_CLOEXEC;
+    // SAFETY: a plain call.
+    let socket = check(unsafe { libc::socket(family.of_host(), kind, 0) } as isize)?;
+    // SAFETY: a fresh descriptor that nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(socket as RawFd) })
+}
+
+/// What an unbound socket of the guest is. Errors: `INVAL` for one that has an address, `NOTSOCK`.
+fn unbound(descriptor: &Descriptor) -> Result<Wanted> {
+    match &descriptor.object {
+        Object::Socket {
+            socket,
+            transport,
+            family: Some(family),
+            bound: false,
+        } => Ok(Wanted {
+            transport: *transport,
+            family: *family,
+            nonblocking: crate::listener::status_flags(socket.as_raw_fd())? & libc::O_NONBLOCK != 0,
+        }),
+        Object::Unreachable(wanted) => Ok(*wanted),
+        Object::Socket { .. } | Object::Listener { .. } => Err(Errno::INVAL),
+        _ => Err(Errno::NOTSOCK),
     }
 }
 
-fn encode(address: SocketAddr) -> [u8; ADDRESS_BYTES as usize] {
-    let mut bytes = [0u8; ADDRESS_BYTES as usize];
-    let port = address.port().to_le_bytes();
-    match address.ip() {
-        IpAddr::V4(plain) => {
-            bytes[4..8].copy_from_slice(&plain.octets());
-            bytes[8..10].copy_from_slice(&port);
-        }
-        IpAddr::V6(plain) => {
-            bytes[0] = KIND_IPV6 as u8;
-            for (index, group) in plain.segments().iter().enumerate() {
-                bytes[4 + 2 * index..6 + 2 * index].copy_from_slice(&group.to_le_bytes());
-            }
-            bytes[20..22].copy_from_slice(&port);
+/// Gives a socket an address: a published port's sockets, or an address that the pool holds.
+pub(crate) fn bind(context: &mut Context, number: u32, wanted: SocketAddr) -> Result {
+    let own = unbound(context.table.get(number)?)?;
+    if Family::of(wanted.ip()) != own.family {
+        return Err(Errno::AFNOSUPPORT);
+    }
+    if own.transport == Transport::Stream {
+        if let Some(listener) = context.network.published_at(wanted) {
+            return take_published(context, number, &listener, own, wanted);
         }
     }
-    bytes
+    let address = match context.network.bindable(own.family, wanted) {
+        Err(Errno::ACCES) => {
+            context.refuse(&Refusal::Listen(wanted));
+            return Err(Errno::ACCES);
+        }
+        result => result?,
+    };
+    bind_to(context, number, address)
 }
 
-/// Either family's address at the start of the larger struct, and its length.
-fn to_host(address: SocketAddr) -> (libc::sockaddr_in6, libc::socklen_t) {
-    // SAFETY: all zeroes is a valid address of no family.
-    let mut name: libc::sockaddr_in6 = unsafe { std::mem::zeroed() };
-    let port = address.port().to_be();
-    match address.ip() {
-        IpAddr::V4(plain) => {
-            let narrow = libc::sockaddr_in {
-                sin_family: libc::AF_INET as u16,
-                sin_port: port,
-                sin_addr: libc::in_addr {
-                    s_addr: u32::from_ne_bytes(plain.octets()),
-                },
-                sin_zero: [0; 8],
-            };
-            // SAFETY: the larger struct has room for the smaller one, and the alignment that it needs.
-            unsafe { (&raw mut name).cast::<libc::sockaddr_in>().write(narrow) };
-            (name, std::mem::size_of::<libc::sockaddr_in>() as libc::socklen_t)
+fn bind_to(context: &mut Context, number: u32, address: SocketAddr) -> Result {
+    match &mut context.table.get_mut(number)?.object {
+        Object::Socket { socket, bound, .. } => {
+            bind_socket(socket.as_raw_fd(), address)?;
+            *bound = true;
+            Ok(())
         }
-        IpAddr::V6(plain) => {
-            name.sin6_family = libc::AF_INET6 as u16;
-            name.sin6_port = port;
-            name.sin6_addr.s6_addr = plain.octets();
-            (name, std::mem::size_of_val(&name) as libc::socklen_t)
-        }
+        _ => Err(Errno::ACCES),
     }
 }
 
-fn from_host(name: &libc::sockaddr_in6) -> Option<SocketAddr> {
-    match i32::from(name.sin6_family) {
-        libc::AF_INET => {
-            // SAFETY: the kernel wrote an address of this family, which is smaller.
-            let narrow = unsafe { (&raw const *name).cast::<libc::sockaddr_in>().read() };
-            let plain = Ipv4Addr::from(narrow.sin_addr.s_addr.to_ne_bytes());
-            Some(SocketAddr::new(IpAddr::V4(plain), u16::from_be(narrow.sin_port)))
-        }
-        libc::AF_INET6 => {
-            let plain = Ipv6Addr::from(name.sin6_addr.s6_addr);
-            Some(SocketAddr::new(IpAddr::V6(plain), u16::from_be(name.sin6_port)))
-        }
-        _ => None,
+/// Makes a socket the listener of a published port, which one socket at a time can be.
+fn take_published(
+    context: &mut Context,
+    number: u32,
+    listener: &Arc<Listener>,
+    own: Wanted,
+    wanted: SocketAddr,
+) -> Result {
+    let taken = context.table.all().any(|other| match &other.object {
+        Object::Listener {
+            listener: known,
+            believed: Some(_),
+            ..
+        } => Arc::ptr_eq(known, listener),
+        _ => false,
+    });
+    if taken {
+        return Err(Errno::ADDRINUSE);
     }
+    listener.set_nonblocking(own.nonblocking)?;
+    context.table.get_mut(number)?.object = Object::Listener {
+        listener: Arc::clone(listener),
+        family: Some(own.family),
+        believed: Some(wanted),
+    };
+    Ok(())
+}
+
+/// Makes a socket accept.
+pub(crate) fn listen(context: &mut Context, number: u32, backlog: u32) -> Result {
+    let descriptor = context.table.get(number)?;
+    let transport = match &descriptor.object {
+        // It does so already.
+        Object::Listener { .. } => return Ok(()),
+        Object::Socket { transport, .. } => *transport,
+        Object::Unreachable(wanted) => wanted.transport,
+        _ => return Err(Errno::NOTSOCK),
+    };
+    if transport == Transport::Datagram {
+        return Err(Errno::NOTSUP);
+    }
+    if let Ok(wanted) = unbound(descriptor) {
+        // The kernel would choose a port of all addresses.
+        bind(context, number, SocketAddr::new(wanted.family.unspecified(), 0))?;
+    }
+    let descriptor = context.table.get_mut(number)?;
+    let Object::Socket {
+        socket,
+        family: Some(family),
+        ..
+    } = &descriptor.object
+    else {
+        return Err(Errno::INVAL);
+    };
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    // SAFETY: a plain call on a live descriptor.
+    check(unsafe { libc::listen(socket.as_raw_fd(), backlog) } as isize)?;
+    let nothing = Object::Unreachable(Wanted {
+        transport,
+        family: *family,
+        nonblocking: false,
+    });
+    if let Object::Socket { socket, family, .. } = std::mem::replace(&mut descriptor.object, nothing) {
+        descriptor.object = Object::Listener {
+            listener: Arc::new(Listener::new(vec![socket])?),
+            family,
+            believed: None,
+        };
+    }
+    Ok(())
+}
+
+/// Connects a socket to where the pool allows it.
+pub(crate) fn connect(context: &mut Context, number: u32, wanted: SocketAddr) -> Result {
+    match context.table.get(number)?.object {
+        Object::Socket { .. } | Object::Unreachable(_) => {}
+        Object::Listener { .. } => return Err(Errno::ISCONN),
+        _ => return Err(Errno::NOTSOCK),
+    }
+    let target = reach(context, wanted)?;
+    let socket = own_socket(context, number, target)?;
+    connect_socket(socket, target)
+}
+
+/// Where the guest reaches what it wants. Errors: `ACCES`, and the watcher is told.
+pub(crate) fn reach(context: &mut Context, wanted: SocketAddr) -> Result<SocketAddr> {
+    context.network.reachable(wanted).ok_or_else(|| {
+        context.refuse(&Refusal::Reach(crate::pool::effective(wanted)));
+        Errno::ACCES
+    })
+}
+
+/// The host's socket, bound to the guest's own address where it has one and the socket has none yet.
+pub(crate) fn own_socket(context: &mut Context, number: u32, target: SocketAddr) -> Result<RawFd> {
+    let own = context.network.own;
+    let Object::Socket {
+        socket,
+        transport,
+        family,
+        bound,
+    } = &mut context.table.get_mut(number)?.object
+    else {
+        return Err(Errno::ACCES);
+    };
+    let socket = socket.as_raw_fd();
+    if let (false, false, Some(family)) = (own.is_empty(), *bound, *family) {
+        let address = own.towards(family, target.ip()).ok_or(Errno::ADDRNOTAVAIL)?;
+        if *transport == Transport::Stream {
+            // The port is chosen when it is known to where, so that as many fit as without binding.
+            set_on(socket, CHOOSE_PORT_LATE, 1i32)?;
+        }
+        bind_socket(socket, SocketAddr::new(address, 0))?;
+        *bound = true;
+    }
+    Ok(socket)
+}
+
+/// The address of one end of a socket, in the version of IP that the guest made it for.
+pub(crate) fn address_of(context: &Context, number: u32, end: End) -> Result<SocketAddr> {
+    let descriptor = context.table.get(number)?;
+    let family = match &descriptor.object {
+        Object::Listener {
+            believed: Some(address),
+            ..
+        } if end == End::Local => return Ok(*address),
+        Object::Listener { family, .. } | Object::Socket { family, .. } => *family,
+        Object::Unreachable(wanted) if end == End::Local => {
+            return Ok(SocketAddr::new(wanted.family.unspecified(), 0));
+        }
+        Object::Unreachable(_) => return Err(Errno::NOTCONN),
+        _ => return Err(Errno::NOTSOCK),
+    };
+    let address = end_of(descriptor.stream().ok_or(Errno::BADF)?, end)?;
+    Ok(family.map_or(address, |family| family.shown(address)))
 }

@@ -50,6 +50,11 @@ impl Table {
         Ok(descriptor)
     }
 
+    /// All that is open.
+    pub fn all(&self) -> impl Iterator<Item = &Descriptor> {
+        self.slots.iter().flatten()
+    }
+
     pub fn remove(&mut self, number: u32) -> Result<Descriptor> {
         self.slots
             .get_mut(number as usize)

@@ -1,0 +1,95 @@
+//! What the plan says of the network: ports that the guest is given, and addresses that it may use.
+
+use std::net::IpAddr;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use formats::launch_plan::LaunchPlan;
+use wasi::{ContextBuilder, Network, Refusal};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// A port of the guest, with the sockets by which its connections come in.
+pub struct Port<'p> {
+    /// What the guest finds in LISTEN_FDNAMES; the port's number, as wpod writes it.
+    pub name: &'p [u8],
+    pub descriptors: Vec<RawFd>,
+}
+
+/// The ports in the order in which the plan first names them.
+pub fn ports<'p>(plan: &LaunchPlan<'p>) -> Vec<Port<'p>> {
+    let mut ports: Vec<Port<'p>> = Vec::new();
+    for listener in plan.listeners() {
+        match ports.iter_mut().find(|port| port.name == listener.name) {
+            Some(port) => port.descriptors.push(listener.descriptor),
+            None => ports.push(Port {
+                name: listener.name,
+                descriptors: vec![listener.descriptor],
+            }),
+        }
+    }
+    ports
+}
+
+/// Gives the guest its network, and its ports as the next descriptors.
+pub fn add(
+    plan: &LaunchPlan<'_>,
+    output: &Output,
+    builder: ContextBuilder,
+) -> Result<ContextBuilder, Failure> {
+    let speaker = output.clone();
+    let watcher = move |refusal: &Refusal| speaker.say(&refusal_line(refusal));
+    let mut builder = builder.network(permissions(plan)?, Box::new(watcher));
+    for port in ports(plan) {
+        let sockets = port
+            .descriptors
+            .into_iter()
+            // SAFETY: the plan names descriptors that were left open for this process, each once.
+            .map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) })
+            .collect();
+        builder = builder
+            .listener(port.name, sockets)
+            .map_err(|_| Failure::own("a listening socket cannot be given to the guest"))?;
+    }
+    Ok(builder)
+}
+
+fn permissions(plan: &LaunchPlan<'_>) -> Result<Network, Failure> {
+    let mut network = Network::default();
+    each(plan, "outgoing", |entry| network.pool.allow(entry))?;
+    each(plan, "own-address", |text| network.own.add(address(text)?))?;
+    Ok(network)
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    text.parse().ok()
+}
+
+/// Takes each value of a key; `None` is a refusal of the plan.
+fn each<'p>(
+    plan: &LaunchPlan<'p>,
+    key: &'static str,
+    mut take: impl FnMut(&'p str) -> Option<()>,
+) -> Result<(), Failure> {
+    for value in plan.all(key) {
+        let taken = value.to_str().ok().and_then(&mut take);
+        taken.ok_or_else(|| Failure::own(format!("the launch plan has a wrong value for {key}")))?;
+    }
+    Ok(())
+}
+
+/// What the guest was refused, and which option would allow it.
+fn refusal_line(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Reach(target) => {
+            format!("wpod: the guest may not connect to {target}: --network host would allow it")
+        }
+        Refusal::Listen(address) if address.port() == 0 => {
+            format!("wpod: the guest may not listen on {address}: --network host would allow it")
+        }
+        Refusal::Listen(address) => {
+            let port = address.port();
+            format!("wpod: the guest may not listen on {address}: -p {port} would publish that port")
+        }
+    }
+}
