@@ -124,7 +124,12 @@ def surround() -> None:
 
 
 def wpod(place: Workplace, label: str, image: str, guest: Sequence[str] = (), options: Sequence[str] = ()) -> Manager:
-    """wpod with an image of this place's store, and options for `run`."""
+    """wpod with an image of this place's store, and options for `run`. Without a network unless they name one.
+
+    So are the others (with_peers.sh): what a network costs is measured by itself.
+    """
+    if "--network" not in options:
+        options = ("--network", "none", *options)
     return Manager(label, place.command, image, tuple(guest), place.environment, place.log, tuple(options))
 
 

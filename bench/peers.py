@@ -118,7 +118,7 @@ def _bare(place: Workplace, image: str, runtime: str, options: tuple[str, ...]) 
 
 def _write_bundle(place: Workplace, image: str, bundle: Path) -> None:
     """The config.json of a container that wpod has started, with a root and files of /etc that stay."""
-    place.wpod("run", "--detach", "--name", "specimen", image, *IDLE)
+    place.wpod("run", "--detach", "--name", "specimen", "--network", "none", image, *IDLE)
     try:
         written = Path(place.wpod("inspect", "--format", "{{.OCIConfigPath}}", "specimen"))
         config: dict[str, Any] = json.loads(written.read_text())

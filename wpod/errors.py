@@ -120,5 +120,9 @@ class MissingProgram(WpodError):
     """A program that wpod uses isn't installed; the hint names the package."""
 
 
+class NoNetworks(WpodError):
+    """This machine lacks what networks of containers need, or forbids it; the message names that."""
+
+
 class CannotEnforce(WpodError):
     """A limit or confinement that was asked for and that this machine can't hold."""

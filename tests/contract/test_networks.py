@@ -1,8 +1,8 @@
-"""Networks, as far as they go: none and host; everything else is refused by its name."""
+"""Network modes: none, host and the default; what isn't there is refused by its name."""
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +17,30 @@ def test_none_has_the_loopback_alone(subject: Subject) -> None:
 
 @pytest.mark.own
 @pytest.mark.native
-def test_none_is_the_default(subject: Subject) -> None:
-    assert subject.wpod("run", "--rm", subject.image, "list", "/sys/class/net").ok().out == "lo\n"
+def test_a_bridge_network_is_the_default_of_native_containers(subject: Subject) -> None:
+    """`inspect` and `ps` say so, as podman's; nothing was published for it."""
+    out = subject.wpod("run", "--name", "c", subject.image, "list", "/sys/class/net").ok().out
+    assert sorted(out.split()) == ["eth0", "lo"]
+    assert subject.wpod.field("c", "{{.HostConfig.NetworkMode}}") == "bridge"
+    assert subject.wpod("ps", "-a", "--format", "{{.Networks}} {{.Ports}}").ok().line.strip() == "wpod"
+
+
+@pytest.mark.own
+@pytest.mark.wasm
+def test_none_is_the_default_of_wasm_containers(subject: Subject) -> None:
+    subject.wpod("run", "--name", "c", subject.image, "line", "x").ok()
+    assert subject.wpod.field("c", "{{.HostConfig.NetworkMode}}") == "none"
 
 
 @pytest.mark.native
 def test_host_shows_the_hosts_interfaces(subject: Subject) -> None:
-    out = subject.wpod("run", "--rm", "--network", "host", subject.image, "list", "/sys/class/net").ok().out
-    assert sorted(out.split()) == sorted(os.listdir("/sys/class/net"))
+    """Not /sys/class/net: what that shows belongs to who has mounted it."""
+    out = subject.wpod("run", "--rm", "--network", "host", subject.image, "read", "/proc/net/dev").ok().out
+    assert _interfaces(out) == _interfaces(Path("/proc/net/dev").read_text())
+
+
+def _interfaces(table: str) -> list[str]:
+    return sorted(line.partition(":")[0].strip() for line in table.splitlines()[2:])
 
 
 @pytest.mark.own

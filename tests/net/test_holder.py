@@ -111,6 +111,19 @@ def test_killed_it_is_there_again_after_the_next_command(wpod: Wpod) -> None:
     eventually(lambda: HOST.fetch("127.0.0.1", port, patience_seconds=1) is None)
 
 
+def test_killed_pasta_is_there_again_after_the_next_command(wpod: Wpod) -> None:
+    started(wpod, "first")
+    noted = directory(wpod) / "pasta.pid"
+    killed = int(noted.read_text())
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: not runs(killed))
+    wpod("create", "--name", "second", PROBE, *SLEEP).ok()
+    again = int(noted.read_text())
+    assert runs(again)
+    wpod("rm", "-f", "-t", "0", "first").ok()
+    eventually(lambda: not runs(again))
+
+
 def test_a_killed_command_leaves_no_port_open(wpod: Wpod) -> None:
     """Whoever is killed while it starts a container has opened ports for nobody."""
     started(wpod, "first", "--network", "bridge")

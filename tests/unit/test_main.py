@@ -24,7 +24,7 @@ CODES = {
     "WpodError": 125, "UsageError": 125, "NotSupportedYet": 125, "NotThere": 125, "AccessDenied": 125,
     "AmbiguousName": 125, "InUse": 125, "PortInUse": 125,
     "NameTaken": 125, "CannotInvoke": 126, "ProgramNotFound": 127, "InvalidImage": 125, "DigestMismatch": 125,
-    "RegistryError": 125, "StoreError": 125, "MissingProgram": 125, "CannotEnforce": 125,
+    "RegistryError": 125, "StoreError": 125, "MissingProgram": 125, "NoNetworks": 125, "CannotEnforce": 125,
 }  # fmt: skip
 
 

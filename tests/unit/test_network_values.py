@@ -265,6 +265,7 @@ PORT = (PublishedPort(80, 8080),)
 @pytest.mark.parametrize(
     ("request_", "of_wasm", "of_native"),
     [
+        (NetworkOptions(), NetworkMode.NONE, JOIN),
         (NetworkOptions(ports=PORT), NetworkMode.NONE, JOIN),
         (NetworkOptions(publish_all=True), NetworkMode.NONE, JOIN),
         (NetworkOptions(attachments=(Attachment(""),)), JOIN, JOIN),
@@ -272,7 +273,7 @@ PORT = (PublishedPort(80, 8080),)
         (NetworkOptions(mode=NetworkMode.NONE, ports=PORT), NetworkMode.NONE, NetworkMode.NONE),
     ],
 )
-def test_a_port_needs_a_network_in_native_containers_only(
+def test_only_native_containers_are_on_a_network_unless_asked(
     request_: NetworkOptions, of_wasm: NetworkMode, of_native: NetworkMode
 ) -> None:
     assert choose_mode(request_, Kind.WASM) is of_wasm

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from wpod.errors import WpodError
+from wpod.errors import NoNetworks
 from wpod.model.network import Network, PublishedPort
 from wpod.net.links import RELAY_MARK, RETURN_MARK
 from wpod.net.namespace import NetworkNamespace
@@ -78,7 +78,7 @@ table {TABLE} {{
 
 
 def ensure(namespace: NetworkNamespace) -> None:
-    """Load the rules where they aren't loaded yet. Raises MissingProgram, WpodError."""
+    """Load the rules where they aren't loaded yet. Raises MissingProgram, NoNetworks."""
     if namespace.run(["nft", "list", "table", *TABLE.split()]).status != 0:
         _load(namespace, f"add table {TABLE}\nflush table {TABLE}\n{_RULES}")
 
@@ -145,7 +145,7 @@ def _load(namespace: NetworkNamespace, text: str) -> None:
     done = namespace.run(["nft", "-f", "-"], text.encode())
     if done.status != 0:
         reason = done.stderr.decode(errors="replace").strip().splitlines()
-        raise WpodError(
+        raise NoNetworks(
             f"the firewall rules of networks can't be loaded: {reason[0] if reason else done.complaint}",
             hint="the kernel needs nf_tables with nat, fib and conntrack",
         )

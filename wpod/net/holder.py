@@ -16,10 +16,11 @@ import socket
 from collections.abc import Iterator, Sequence
 
 from wpod import paths, programs
-from wpod.errors import WpodError
+from wpod.errors import NoNetworks, WpodError
 from wpod.formats import launch_plan
 from wpod.frozen import frozen
 from wpod.kernel import pidfd, user_namespace
+from wpod.net import host_routes
 from wpod.net.namespace import NetworkNamespace
 from wpod.plan import etc_files
 
@@ -109,9 +110,9 @@ def connect(run: str, *, fresh: bool = False) -> Connection | None:
 
 
 def start(run: str, remains: Remains | None) -> Connection:
-    """Start the holder, or take the one that another command has started meanwhile. Raises WpodError, MissingProgram.
+    """Start the holder, or take the one that another command has started meanwhile.
 
-    In namespaces of its own, or in those that `remains` of a killed one.
+    Raises MissingProgram, NoNetworks, WpodError. In namespaces of its own, or in those that `remains` of a killed one.
     """
     programs.require("pasta")
     programs.require("nsenter")
@@ -129,17 +130,37 @@ def start(run: str, remains: Remains | None) -> Connection:
         if started is None:
             raise WpodError("the network helper ended as soon as it was started")
         try:
-            process = _running_pasta(run, still_of_use=remains is not None)
-            if process is None:
-                process = _start_pasta(run, started.namespace)
-            try:
-                started.helper("pasta", process)
-            finally:
-                os.close(process)
+            _give_pasta(run, started, _running_pasta(run, still_of_use=remains is not None))
         except BaseException:
             started.close()
             raise
     return started
+
+
+def connect_with_world(run: str, running: Connection) -> None:
+    """Start pasta where it was killed, or where the host had no way out before. Raises as `start`."""
+    process = _running_pasta(run, still_of_use=True)
+    if process is not None:
+        os.close(process)
+        return
+    with _starting(run):
+        _give_pasta(run, running, _running_pasta(run, still_of_use=True))
+
+
+def _give_pasta(run: str, running: Connection, process: int | None) -> None:
+    """Have pasta, the one of this pidfd or a new one, end with the holder.
+
+    It takes the host's addresses and routes as they are when it starts, and refuses to start where there are none: a
+    host without a network has containers that reach each other, and pasta when it has one again.
+    """
+    if process is None:
+        if not host_routes.has_way_out():
+            return
+        process = _start_pasta(run, running.namespace)
+    try:
+        running.helper("pasta", process)
+    finally:
+        os.close(process)
 
 
 def end_orphans(run: str) -> None:
@@ -189,7 +210,7 @@ def _launch(control: int, remains: Remains | None) -> None:
         os.close(reader)
     if not told.startswith("R"):
         reason = told.partition("\n")[2].strip() or "it ended before it was ready"
-        raise WpodError(f"the network helper can't be started: {reason}")
+        raise NoNetworks(f"the network helper can't be started: {reason}")
 
 
 def _name_server_options() -> list[str]:
@@ -238,6 +259,6 @@ def _start_pasta(run: str, namespace: NetworkNamespace) -> int:
     )  # fmt: skip
     if done.status != 0:
         hint = "is /dev/net/tun there and open to this user?" if "tun" in done.stderr.decode(errors="replace") else None
-        raise WpodError(f"pasta can't be started: {done.complaint}", hint=hint)
+        raise NoNetworks(f"pasta can't be started: {done.complaint}", hint=hint)
     with open(pid_file, encoding="ascii") as file:
         return os.pidfd_open(int(file.read()))

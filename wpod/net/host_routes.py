@@ -19,6 +19,21 @@ def interfaces() -> set[str]:
     return {name for _, name in socket.if_nameindex()}
 
 
+def has_way_out() -> bool:
+    """Whether the host has a default route, of any version of IP."""
+    with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
+        if any(line.split()[7] == "00000000" for line in file.readlines()[1:]):
+            return True
+    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
+        return any(_leads_out(line.split()) for line in file)
+    return False
+
+
+def _leads_out(words: list[str]) -> bool:
+    """A default route that isn't the one which refuses what no other route takes (it is on lo)."""
+    return words[1] == "00" and words[3] == "00" and words[9] != "lo"
+
+
 def _routes4() -> list[AnyNetwork]:
     found: list[AnyNetwork] = []
     with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:

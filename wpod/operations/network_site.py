@@ -107,6 +107,8 @@ class Site:
             # Root's rules and bridges are the kernel's: nobody can kill them.
             missing = missing - self._holder.containers() if self._holder is not None else set()
         if not missing:
+            if there is not None:
+                self._restore_helpers(there)
             return
         running = [self._store.containers.find(one) for one in sorted(missing)]
         namespace = self._enter(self._remains(running))
@@ -115,6 +117,12 @@ class Site:
         for record in running:
             self._register(record)
         self._update_names(namespace)
+
+    def _restore_helpers(self, there: NetworkNamespace) -> None:
+        """Pasta and the name server, where somebody has killed them."""
+        if self._holder is not None:
+            holder.connect_with_world(self._store.paths.run, self._holder)
+        self._update_names(there)
 
     def connect(self, container: Container, attachment: Attachment) -> None:
         """One more network for a running container. Raises NameTaken, WpodError."""
@@ -182,6 +190,8 @@ class Site:
         """The namespace of the networks, with a holder in it where there must be one."""
         there = self._find()
         if there is not None:
+            if self._holder is not None:
+                holder.connect_with_world(self._store.paths.run, self._holder)
             return there
         self._holder = holder.start(self._store.paths.run, remains)
         if self._holder.fresh:

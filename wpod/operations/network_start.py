@@ -16,7 +16,7 @@ import os
 import socket
 from collections.abc import Collection, Iterator
 
-from wpod.errors import CannotEnforce, WpodError
+from wpod.errors import CannotEnforce, MissingProgram, NoNetworks, WpodError
 from wpod.formats.state_file import Kind
 from wpod.frozen import replace
 from wpod.model.container import Container, ContainerRecord, Status
@@ -88,13 +88,26 @@ def starting(store: Store, record: ContainerRecord) -> Iterator[NetworkStart]:
     """Prepared networks of one start, taken back where the block raises."""
     made = NetworkStart(store, record)
     try:
-        made.prepare()
+        with _way_without(record):
+            made.prepare()
         yield made
     except BaseException:
         made.undo()
         raise
     finally:
         made.close()
+
+
+@contextlib.contextmanager
+def _way_without(record: ContainerRecord) -> Iterator[None]:
+    """Where the machine can't give networks, the hint says so also to those who have not asked for one."""
+    try:
+        yield
+    except (MissingProgram, NoNetworks) as error:
+        if record.plan.network is NetworkMode.NETWORKS:
+            without = "--network none does without"
+            error.hint = f"{error.hint}; {without}" if error.hint else without
+        raise
 
 
 def release_dead(store: Store) -> None:

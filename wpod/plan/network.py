@@ -13,10 +13,10 @@ _LARGEST_PORT = 65535
 
 
 def choose_mode(request: NetworkOptions, kind: Kind) -> NetworkMode:
-    """What was asked for. Otherwise nothing, but a network for a native container that asks for what needs one."""
+    """What was asked for. Otherwise the default network for a native container, as podman's, and none for wasm."""
     if request.mode is not None:
         return request.mode
-    if request.attachments or (kind is Kind.NATIVE and (request.ports or request.publish_all)):
+    if request.attachments or kind is Kind.NATIVE:
         return NetworkMode.NETWORKS
     return NetworkMode.NONE
 

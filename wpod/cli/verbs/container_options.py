@@ -135,8 +135,9 @@ def _network_options() -> tuple[Option, ...]:
     from wpod.cli import network_values
 
     return (
-        Option(("network", "net"), Kind.LIST, "none, host, bridge, container:CTR, ns:PATH, or networks by name",
-               network_values.network, "MODE", "none", "none is the default", Completes.NETWORK_MODES),
+        Option(("network", "net"), Kind.LIST,
+               "none, host, bridge, container:CTR, ns:PATH, or networks by name (default: bridge, for wasm none)",
+               network_values.network, "MODE", "", "bridge is the default, for wasm none", Completes.NETWORK_MODES),
         Option(("publish", "p"), Kind.LIST, "Lead a port of the host into the container, e.g. 8080:80",
                network_values.published, "[[ADDRESS:]HOST_PORT:]PORT[/PROTOCOL]"),
         flag("publish-all P", "Lead a free port of the host to each port that is exposed"),
