@@ -40,6 +40,27 @@ def test_the_default_network(networked: Wpod) -> None:
         assert first.fetch("127.0.0.1", 80) == "127.0.0.1"
 
 
+def test_the_host_has_a_name(networked: Wpod, host: Inside) -> None:
+    """It leads to what the host offers to its neighbours, and not to what it offers to itself alone."""
+    inside = started(networked, "a")
+    lines = networked("exec", "a", "/main", "read", "/etc/hosts").ok().out.splitlines()
+    (line,) = [one.split() for one in lines if "internal" in one]
+    assert line[1:] == ["host.containers.internal", "host.docker.internal"]
+    open_port, own_port = free_port(), free_port()
+    with host:
+        host.serve("0.0.0.0", open_port)
+        host.serve("127.0.0.1", own_port)
+        assert inside.fetch(line[0], open_port) is not None
+        for address in (line[0], "169.254.1.1", "169.254.1.2", networked.field("a", "{{.NetworkSettings.Gateway}}")):
+            assert inside.fetch(address, own_port, patience_seconds=1) is None
+    networked("run", "-d", "--name", "b", "--add-host", "db:host-gateway", PROBE, *SLEEP).ok()
+    assert f"{line[0]}\tdb\n" in networked("exec", "b", "/main", "read", "/etc/hosts").ok().out
+    networked("network", "create", "--internal", "inner").ok()
+    networked("run", "-d", "--name", "c", "--network", "inner", PROBE, *SLEEP).ok()
+    hosts = networked("exec", "c", "/main", "read", "/etc/hosts").ok().out
+    assert ("internal" in hosts) == (networked.account.uid == 0)
+
+
 def test_networks_are_isolated(networked: Wpod) -> None:
     for name, *options in (("one",), ("two",), ("inner", "--internal")):
         networked("network", "create", *options, name).ok()

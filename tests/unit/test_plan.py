@@ -324,9 +324,18 @@ def test_hosts_on_networks() -> None:
 
 def test_the_host_s_own_address() -> None:
     asked = NameOptions(hosts=(("box", "host-gateway"),))
-    assert "10.88.0.1\tbox\n" in etc_files.hosts(names(asked=asked, host_gateway="10.88.0.1"), "")
+    assert "10.88.0.1\tbox\n10.88.0.1\thost.containers.internal host.docker.internal\n" in etc_files.hosts(
+        names(asked=asked, host_gateway="10.88.0.1"), ""
+    )
     with pytest.raises(CannotEnforce, match="host-gateway"):
         etc_files.hosts(names(asked=asked), "")
+
+
+def test_the_user_may_say_where_the_host_is() -> None:
+    asked = NameOptions(hosts=(("host.docker.internal db", "10.0.0.9"),))
+    lines = etc_files.hosts(names(asked=asked, host_gateway="10.88.0.1"), "").splitlines()
+    assert lines[2:4] == ["10.0.0.9\thost.docker.internal db", "10.88.0.1\thost.containers.internal"]
+    assert "internal" not in etc_files.hosts(names(), "")
 
 
 HOSTS_RESOLVER = "nameserver 127.0.0.53\nnameserver 10.0.0.1 # a remark\nsearch a.example b.example\noptions edns0\n"

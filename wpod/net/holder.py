@@ -28,6 +28,9 @@ _ANSWER_BYTES = 65536
 _READY_BYTES = 4096
 _BACKLOG = 64
 _PATIENCE_SECONDS = 10.0
+# Of the shared namespace towards pasta: link-local (RFC 3927), where no network of the host or of wpod is.
+_OWN_ADDRESS = "169.254.1.2"
+_NETMASK = "255.255.255.252"
 
 
 @frozen
@@ -226,6 +229,13 @@ def _name_server_options() -> list[str]:
     return [] if known else ["--dns-forward", etc_files.FORWARDED_NAME_SERVER]
 
 
+def _address_options() -> list[str]:
+    """Without an IPv4 route of the host there is no IPv4, which an address would contradict."""
+    if not host_routes.outward_address():
+        return []
+    return ["--address", _OWN_ADDRESS, "--netmask", _NETMASK, "--gateway", etc_files.FORWARDED_NAME_SERVER]
+
+
 def _running_pasta(run: str, *, still_of_use: bool) -> int | None:
     """A pidfd of the pasta of the holder before this one, which outlives it where that was killed.
 
@@ -246,13 +256,14 @@ def _pasta_file(run: str) -> str:
 def _start_pasta(run: str, namespace: NetworkNamespace) -> int:
     """One pasta connects the shared namespace with the world: no port of it, nothing of the host's loopback.
 
-    Gives a pidfd.
+    The namespace has an address of its own, not the host's, as pasta would give it: so containers reach the host by its
+    address, as any machine beside it does. Gives a pidfd.
     """
     pid_file = _pasta_file(run)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(pid_file)
     done = programs.run_to_background(
-        ["pasta", "--quiet", "--config-net", "--no-map-gw", *_name_server_options(),
+        ["pasta", "--quiet", "--config-net", "--no-map-gw", *_name_server_options(), *_address_options(),
          "-t", "none", "-u", "none", "-T", "none", "-U", "none",
          "--userns", namespace.user_path, "--netns", namespace.network_path, "--pid", pid_file],
         environment={"PATH": programs.SEARCH_PATH},

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import ipaddress
 import socket
+import struct
 
 from wpod.plan.addresses import AnyNetwork
+
+_SIOCGIFADDR = 0x8915
 
 
 def taken() -> list[AnyNetwork]:
@@ -19,11 +23,25 @@ def interfaces() -> set[str]:
     return {name for _, name in socket.if_nameindex()}
 
 
+def outward_address() -> str:
+    """The IPv4 address of the interface that the host's default route goes through, "" without such a route."""
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/net/route", encoding="ascii") as file,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket,
+    ):
+        for words in (line.split() for line in file.readlines()[1:]):
+            if words[7] == "00000000":
+                wanted = struct.pack("16s24x", words[0].encode())  # struct ifreq (netdevice(7))
+                answer = fcntl.ioctl(any_socket, _SIOCGIFADDR, wanted)
+                return socket.inet_ntoa(answer[20:24])
+    return ""
+
+
 def has_way_out() -> bool:
     """Whether the host has a default route, of any version of IP."""
-    with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
-        if any(line.split()[7] == "00000000" for line in file.readlines()[1:]):
-            return True
+    if outward_address():
+        return True
     with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
         return any(_leads_out(line.split()) for line in file)
     return False

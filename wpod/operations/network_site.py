@@ -63,7 +63,7 @@ class Site:
             messages=links.to_text(messages),
             leases=tuple(leases),
             name_servers=tuple(_name_servers(networks)),
-            host_gateway="" if self._rootless else networks[0].subnets[0].gateway,
+            host_gateway=self._host_gateway(networks),
         )
 
     def belongs_to_keeper(self, record: ContainerRecord) -> None:
@@ -365,12 +365,20 @@ class Site:
             name=record.name,
             mode=plan.network,
             leases=leases,
-            host_gateway="" if self._rootless or not leases else self._network(leases[0].network).subnets[0].gateway,
+            host_gateway=self._host_gateway([self._network(one.network) for one in leases]),
             asked=plan.networking.names,
         )
         path = f"{self._store.paths.container(record.container_id).etc}/hosts"
         with open(path, "w", encoding="utf-8") as file:
             file.write(etc_files.hosts(names, ""))
+
+    def _host_gateway(self, networks: Sequence[Network]) -> str:
+        """What leads to the host from a container on these: the bridge, or a user's pasta; "" where nothing does."""
+        if self._rootless:
+            inner = all(one.internal for one in networks)
+            return "" if inner else host_routes.outward_address()
+        gateways = [subnet.gateway for one in networks for subnet in one.subnets if subnet.gateway]
+        return next((one for one in gateways if ":" not in one), gateways[0] if gateways else "")
 
     def _remains(self, records: Sequence[ContainerRecord]) -> holder.Remains | None:
         """The shared namespaces, as a container's monitor holds them open."""

@@ -10,6 +10,8 @@ from wpod.model.network import Lease, NameOptions, NetworkMode
 
 # The name server of a user's containers: pasta leads it to the one that the host asks (pasta(1), --dns-forward).
 FORWARDED_NAME_SERVER = "169.254.1.1"
+# What leads to the host itself, as podman and Docker name it.
+HOST_NAMES = ("host.containers.internal", "host.docker.internal")
 SEARCH_DOMAIN = "dns.podman"  # aardvark-dns takes it off, as podman has it
 _LOOPBACK = (
     "127.0.0.1\tlocalhost localhost.localdomain localhost4 localhost4.localdomain4\n"
@@ -22,7 +24,8 @@ class Names:
     """What is told of names: the container's own, where it is on networks, and what the user asked for.
 
     `name_servers` are those of its networks. `forwarded`: the host's name servers are reached through pasta.
-    `host_gateway` is what `host-gateway` of --add-host stands for, "" where the host has no address for the container.
+    `host_gateway` is what `host-gateway` of --add-host stands for and HOST_NAMES lead to, "" where the host has no
+    address for the container.
     """
 
     hostname: str
@@ -36,15 +39,19 @@ class Names:
 
 
 def hosts(names: Names, host_file: str) -> str:
-    """The container's own names on its addresses, the user's entries; with the host's network its entries as well.
+    """The user's entries, the host's names, the container's own on its addresses; with the host's network its file first.
 
-    Where it is on no network, its own names are on the loopback address. Raises CannotEnforce for a `host-gateway` that
+    A name that the user gives is the user's alone. Where it is on no network, its own names are on the loopback address. Raises CannotEnforce for a `host-gateway` that
     there is not.
     """
     own = " ".join(dict.fromkeys((names.hostname, names.name)))
     base = host_file if names.mode is NetworkMode.HOST and host_file else _LOOPBACK
     addresses = [address.partition("/")[0] for lease in names.leases for address in lease.addresses] or ["127.0.0.1"]
     lines = [f"{_resolved(address, names)}\t{word}" for word, address in names.asked.hosts]
+    given = {name for words, _ in names.asked.hosts for name in words.split()}
+    of_host = [name for name in HOST_NAMES if name not in given]
+    if names.host_gateway and of_host:
+        lines.append(f"{names.host_gateway}\t{' '.join(of_host)}")
     lines += [f"{address}\t{own}" for address in addresses]
     return "\n".join((base.rstrip(), *lines)) + "\n"
 
@@ -55,7 +62,7 @@ def _resolved(address: str, names: Names) -> str:
     if not names.host_gateway:
         raise CannotEnforce(
             "--add-host with host-gateway: the host has no address that leads to it from this container",
-            hint="as root with --network bridge it has, and with --network host",
+            hint="with --network bridge it has where the host has an IPv4 address, and with --network host",
         )
     return names.host_gateway
 
