@@ -39,10 +39,10 @@ class Names:
 
 
 def hosts(names: Names, host_file: str) -> str:
-    """The user's entries, the host's names, the container's own on its addresses; with the host's network its file first.
+    """The user's entries, the host's names, the container's own on its addresses. The host's file first with its network.
 
-    A name that the user gives is the user's alone. Where it is on no network, its own names are on the loopback address. Raises CannotEnforce for a `host-gateway` that
-    there is not.
+    A name that the user gives is the user's alone. Where it is on no network, its own names are on the loopback
+    address. Raises CannotEnforce for a `host-gateway` that there is not.
     """
     own = " ".join(dict.fromkeys((names.hostname, names.name)))
     base = host_file if names.mode is NetworkMode.HOST and host_file else _LOOPBACK
