@@ -39,7 +39,7 @@ class Names:
 
 
 def hosts(names: Names, host_file: str) -> str:
-    """The user's entries, the host's names, the container's own on its addresses. The host's file first with its network.
+    """The user's lines, the host's names, the container's own on its addresses; with the host's network its file first.
 
     A name that the user gives is the user's alone. Where it is on no network, its own names are on the loopback
     address. Raises CannotEnforce for a `host-gateway` that there is not.
