@@ -29,9 +29,16 @@ build_dynamic() {
     install_program "$target_directory/release/$2"
 }
 
-# install_program FILE: replaced by renaming, so that a running program keeps its file.
+# build_library PACKAGE FILE NAME: a library that a program of the system's is made to load.
+build_library() {
+    cargo build --locked --release --manifest-path "$here/Cargo.toml" \
+        --target-dir "$target_directory" ${CARGO_FLAGS:-} -p "$1"
+    install_program "$target_directory/release/$2" "$3"
+}
+
+# install_program FILE [NAME]: replaced by renaming, so that a running program keeps its file.
 install_program() {
-    name=$(basename "$1")
+    name=${2:-$(basename "$1")}
     if ! cmp -s "$1" "$libexec/$name"; then
         cp "$1" "$libexec/.$name.new"
         mv "$libexec/.$name.new" "$libexec/$name"
@@ -40,12 +47,13 @@ install_program() {
     touch "$libexec/$name"
 }
 
-[ $# -gt 0 ] || set -- runner monitor network aot-compiler
+[ $# -gt 0 ] || set -- runner monitor network pasta-pages aot-compiler
 for package in "$@"; do
     case $package in
         runner) build_static runner wpod-runner ;;
         network) build_static network wpod-network ;;
         monitor) build_static monitor wpod-monitor ;;
+        pasta-pages) build_library pasta-pages libwpod_pasta_pages.so wpod-pasta-pages.so ;;
         aot-compiler) build_dynamic aot-compiler wpod-aot-compiler ;;
         *) echo "build.sh: no program for the package $package" >&2; exit 1 ;;
     esac

@@ -80,6 +80,14 @@ def test_it_goes_with_the_last_container_and_its_helpers_with_it(wpod: Wpod) -> 
     eventually(lambda: not runs(holder) and not runs(pasta))
 
 
+def test_pasta_keeps_no_pages_of_zeroes(wpod: Wpod) -> None:
+    """By itself it has 29 MB; test_pasta_pages.py has what still works."""
+    started(wpod, "first", "--network", "bridge")
+    status = Path(f"/proc/{int((directory(wpod) / 'pasta.pid').read_text())}/status").read_text()
+    (own,) = (line for line in status.splitlines() if line.startswith("RssAnon:"))
+    assert int(own.split()[1]) < 12 << 10
+
+
 def test_clients_are_told_apart(wpod: Wpod) -> None:
     """A container sees who it is that comes; one of the host's loopback has no address there, and is the gateway."""
     port = free_port()

@@ -253,6 +253,15 @@ def _pasta_file(run: str) -> str:
     return f"{directory(run)}/pasta.pid"
 
 
+def _made_small() -> dict[str, str]:
+    """What has pasta give back the 23 MB that its start fills with zeroes (rust/pasta-pages).
+
+    ld.so separates libraries by these characters, and knows no way to write them.
+    """
+    library = paths.part("wpod-pasta-pages.so")
+    return {} if set(library) & set(" :") else {"LD_PRELOAD": library}
+
+
 def _start_pasta(run: str, namespace: NetworkNamespace) -> int:
     """One pasta connects the shared namespace with the world: no port of it, nothing of the host's loopback.
 
@@ -266,7 +275,7 @@ def _start_pasta(run: str, namespace: NetworkNamespace) -> int:
         ["pasta", "--quiet", "--config-net", "--no-map-gw", *_name_server_options(), *_address_options(),
          "-t", "none", "-u", "none", "-T", "none", "-U", "none",
          "--userns", namespace.user_path, "--netns", namespace.network_path, "--pid", pid_file],
-        environment={"PATH": programs.SEARCH_PATH},
+        environment={"PATH": programs.SEARCH_PATH, **_made_small()},
     )  # fmt: skip
     if done.status != 0:
         hint = "is /dev/net/tun there and open to this user?" if "tun" in done.stderr.decode(errors="replace") else None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 # Counts the changes of what `template` makes, for templates are kept.
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 2
 _HEADER = f"wpod-links {VERSION}"
 # Bridges have an index of their own choice, so that nobody has to ask for it: far above what the kernel counts up.
 _BRIDGE_INDEX = 1 << 30
@@ -153,12 +153,15 @@ def _interface(network: Network, index: int) -> list[Message]:
     mtu = [("IFLA_MTU", int(options["mtu"]))] if "mtu" in options else []
     if network.driver is not Driver.BRIDGE:
         raise WpodError(f"the driver {network.driver.value} has no links of this kind")
-    peer = {"attrs": [("IFLA_IFNAME", _PEER.decode()), ("IFLA_ADDRESS", _mac(_MAC)), *mtu]}
+    # Otherwise the kernel makes as many queues as the machine has processors, a kilobyte each, at both ends.
+    queues = [("IFLA_NUM_TX_QUEUES", 1), ("IFLA_NUM_RX_QUEUES", 1)]
+    peer = {"attrs": [("IFLA_IFNAME", _PEER.decode()), ("IFLA_ADDRESS", _mac(_MAC)), *mtu, *queues]}
     info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]})]}
     attributes = [
         ("IFLA_IFNAME", _NAME.decode()),
         ("IFLA_MASTER", bridge_index(network)),
         *mtu,
+        *queues,
         ("IFLA_LINKINFO", info),
     ]
     made = _link(0, attributes, _CREATE, up=True)
