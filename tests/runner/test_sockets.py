@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from tests.runner import launching
 from tests.runner.conftest import Start
 from tests.runner.launching import Container, Launch
 from tests.support.guests import SOURCES, wasm_from_c, wasm_with_sockets
+from tests.support.names import NameServer
 from wpod.formats.log_line import Stream
 
 
@@ -183,3 +185,129 @@ def own_address() -> str:
 def test_an_own_address_that_is_none_is_refused(start: Start, guest: Path, value: str) -> None:
     container = start(Launch(guest, extra=(("own-address", value),)))
     assert container.failure() == (125, "the launch plan has a wrong value for own-address")
+
+
+def test_datagrams_go_both_ways_and_are_cut_at_the_buffers_end(start: Start, guest: Path) -> None:
+    launch = Launch(
+        guest,
+        arguments=("guest", "bind", "udp", "127.0.0.1", "0", "close", "echo", "127.0.0.1", "0", "1"),
+        extra=(("outgoing", "127.0.0.0/8"),),
+    )
+    container = start(launch)
+    launching.wait_for_output(container, b"serving")
+    port = udp_port(container.process.pid)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(30)
+        client.sendto(b"x" * 40, ("127.0.0.1", port))
+        assert client.recvfrom(100) == (b"x" * 32, ("127.0.0.1", port))
+        own = client.getsockname()[1]
+    assert lines(container)[-1] == f"127.0.0.1:{own}"
+
+
+def udp_port(pid: int) -> int:
+    """The port of the one UDP socket that a process has (proc(5))."""
+    inodes = {link.readlink().name for link in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    (row,) = (row for row in rows if f"socket:[{row[9]}]" in inodes)
+    return int(row[1].rpartition(":")[2], 16)
+
+
+def test_datagrams_within_the_pool_and_from_the_own_address(start: Start, guest: Path) -> None:
+    own = own_address()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((own, 0))
+        server.settimeout(30)
+        port = str(server.getsockname()[1])
+        launch = Launch(
+            guest,
+            arguments=("guest", "ask", "127.0.0.1", port, "a", "ask", "192.0.2.1", port, "b", "ask", own, port, "c"),
+            extra=(("outgoing", f"{own}/32"), ("own-address", own)),
+        )
+        container = start(launch)
+        question, client = server.recvfrom(10)
+        assert (question, client[0]) == (b"c", own)
+        server.sendto(b"answer", client)
+        refused = "send: Permission denied"
+        assert lines(container) == [refused, refused, f"answer from {own}:{port}"]
+
+
+def test_datagrams_of_a_guest_that_may_use_no_address(start: Start, guest: Path) -> None:
+    container = start(Launch(guest, arguments=("guest", "ask", "127.0.0.1", "9", "a")))
+    assert lines(container) == ["send: Permission denied"]
+    assert b"--network host would allow it" in container.output(Stream.STDERR)
+
+
+@pytest.fixture
+def name_server() -> Iterator[NameServer]:
+    """At the port that name servers have, on an address of the loopback's block that this process alone uses."""
+    high, low = divmod(os.getpid() % 62500, 250)
+    try:
+        made = NameServer(f"127.77.{high + 1}.{low + 1}")
+    except PermissionError:
+        pytest.skip("the port of name servers is not for users here")
+    yield made
+    made.close()
+
+
+def test_names(start: Start, guest: Path, name_server: NameServer) -> None:
+    name_server.names = {"web.example.org": ["192.0.2.1"], "six.example.org": ["2001:db8::1"], "db": ["192.0.2.9"]}
+    found = told(
+        start,
+        guest,
+        *("resolve", "web", "http", "resolve", "six.example.org", "1", "resolve", "db", "", "resolve", "none", ""),
+        *("resolve", "listed", "53", "resolve", "::1", "7", "resolve", "a..b", "", "resolve", "web", "nothing"),
+        name_server=name_server.address,
+        search="example.org",
+        host=("10.0.0.7 listed other", "fd00::7 listed"),
+        resolver_option=("timeout:2", "attempts:1", "ndots:1"),
+    )
+    assert found == [
+        "192.0.2.1:80 tcp, 192.0.2.1:80 udp",
+        "[2001:db8::1]:1 tcp, [2001:db8::1]:1 udp",
+        "192.0.2.9:0 tcp, 192.0.2.9:0 udp",
+        "resolve: EAI_NONAME ",
+        "10.0.0.7:53 tcp, 10.0.0.7:53 udp, [fd00::7]:53 tcp, [fd00::7]:53 udp",
+        "[::1]:7 tcp, [::1]:7 udp",
+        "resolve: EAI_NONAME ",
+        "resolve: EAI_NONAME ",
+    ]
+    # Names of the list, addresses and what is no name are nobody's business.
+    assert {name for name, _ in name_server.asked} == {
+        *("web.example.org", "six.example.org", "db.example.org", "db", "none.example.org", "none"),
+    }
+
+
+def test_names_without_a_server_are_refused_with_a_word(start: Start, guest: Path) -> None:
+    words = ("resolve", "web.example", "", "resolve", "10.0.0.1", "1", "resolve", "listed", "1")
+    container = start(Launch(guest, arguments=("guest", *words), extra=(("host", "10.0.0.7 listed"),)))
+    assert lines(container) == [
+        "resolve: EAI_SYSTEM Permission denied",
+        "10.0.0.1:1 tcp, 10.0.0.1:1 udp",
+        "10.0.0.7:1 tcp, 10.0.0.7:1 udp",
+    ]
+    (hint,) = container.output(Stream.STDERR).decode().splitlines()
+    assert hint == "wpod: the guest may not look up web.example: --network host would allow it"
+
+
+def test_a_server_that_says_nothing(start: Start, guest: Path, name_server: NameServer) -> None:
+    name_server.silent = True
+    (line,) = told(
+        start,
+        guest,
+        *("resolve", "web.example", ""),
+        name_server=name_server.address,
+        resolver_option=("timeout:1", "attempts:1"),
+    )
+    assert line == "resolve: EAI_SYSTEM Operation timed out"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("name-server", "dns.example"), ("name-server", ""), ("search", "a b"), ("host", "10.0.0.1")),
+        *(("host", "web 10.0.0.1"), ("resolver-option", "ndots:x")),
+    ],
+)
+def test_values_for_names_that_are_none_are_refused(start: Start, guest: Path, key: str, value: str) -> None:
+    container = start(Launch(guest, extra=((key, value),)))
+    assert container.failure() == (125, f"the launch plan has a wrong value for {key}")

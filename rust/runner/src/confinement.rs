@@ -9,13 +9,13 @@ use formats::state_file::confinement;
 use crate::failure::{check, Failure};
 use crate::files::Opened;
 use crate::filter::Sockets;
-use crate::{filter, landlock};
+use crate::{filter, landlock, network};
 
 /// Confines the process. Nothing may be opened by path after this but what Landlock's grants cover.
 pub fn restrict(plan: &LaunchPlan<'_>, opened: &Opened) -> Result<(), Failure> {
     let state = opened.state;
     set_limits(plan)?;
-    let ruleset = landlock::prepare(&opened.grants, connects(plan));
+    let ruleset = landlock::prepare(&opened.grants, network::makes_sockets(plan));
     close_temporary(opened);
     // SAFETY: a plain query.
     let root = unsafe { libc::geteuid() } == 0 && !in_own_namespace(opened);
@@ -37,7 +37,7 @@ pub fn restrict(plan: &LaunchPlan<'_>, opened: &Opened) -> Result<(), Failure> {
         // SAFETY: prctl with constant arguments.
         unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
     }
-    let sockets = if connects(plan) {
+    let sockets = if network::makes_sockets(plan) {
         Sockets::Connecting
     } else if plan.listeners().next().is_some() {
         Sockets::Given
@@ -48,11 +48,6 @@ pub fn restrict(plan: &LaunchPlan<'_>, opened: &Opened) -> Result<(), Failure> {
         state.add_confinement(confinement::SECCOMP);
     }
     Ok(())
-}
-
-/// Whether there is any place that the guest may connect to.
-fn connects(plan: &LaunchPlan<'_>) -> bool {
-    plan.all("outgoing").next().is_some()
 }
 
 fn in_own_namespace(opened: &Opened) -> bool {

@@ -57,12 +57,23 @@ pub fn add(
 fn permissions(plan: &LaunchPlan<'_>) -> Result<Network, Failure> {
     let mut network = Network::default();
     each(plan, "outgoing", |entry| network.pool.allow(entry))?;
-    each(plan, "own-address", |text| network.own.add(address(text)?))?;
+    each(plan, "own-address", |text| {
+        network.own.add(text.parse::<IpAddr>().ok()?)
+    })?;
+    let resolver = &mut network.resolver;
+    each(plan, "name-server", |text| resolver.add_server(text))?;
+    each(plan, "search", |domain| resolver.add_search(domain))?;
+    each(plan, "host", |line| resolver.add_host(line))?;
+    each(plan, "resolver-option", |word| resolver.add_option(word))?;
     Ok(network)
 }
 
-fn address(text: &str) -> Option<IpAddr> {
-    text.parse().ok()
+/// Whether the guest's calls may make sockets: to use other addresses than those of its ports, or to ask for names.
+pub fn makes_sockets(plan: &LaunchPlan<'_>) -> bool {
+    plan.all("outgoing")
+        .chain(plan.all("name-server"))
+        .next()
+        .is_some()
 }
 
 /// Takes each value of a key; `None` is a refusal of the plan.
@@ -83,6 +94,9 @@ fn refusal_line(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Reach(target) => {
             format!("wpod: the guest may not connect to {target}: --network host would allow it")
+        }
+        Refusal::LookUp(name) => {
+            format!("wpod: the guest may not look up {name}: --network host would allow it")
         }
         Refusal::Listen(address) if address.port() == 0 => {
             format!("wpod: the guest may not listen on {address}: --network host would allow it")

@@ -129,7 +129,8 @@ pub(crate) fn status_flags(file: RawFd) -> Result<i32> {
     check(unsafe { libc::fcntl(file, libc::F_GETFL) } as isize).map(|flags| flags as i32)
 }
 
-fn set_nonblocking(socket: RawFd, wanted: bool) -> Result {
+/// Changes one of them.
+pub(crate) fn set_nonblocking(socket: RawFd, wanted: bool) -> Result {
     let flags = status_flags(socket)? & !libc::O_NONBLOCK;
     let flags = if wanted { flags | libc::O_NONBLOCK } else { flags };
     // SAFETY: a plain call on a live descriptor.

@@ -18,6 +18,7 @@ use crate::abi::{Errno, Result};
 use crate::address::Family;
 use crate::listener::Listener;
 use crate::pool::{effective, Pool};
+use crate::resolver::Resolver;
 
 /// What a guest was refused.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +27,8 @@ pub enum Refusal {
     Reach(SocketAddr),
     /// To take connections or datagrams there.
     Listen(SocketAddr),
+    /// To look this name up: only characters of host names.
+    LookUp(String),
 }
 
 /// The addresses of a guest on a network.
@@ -79,6 +82,7 @@ impl OwnAddresses {
 pub struct Network {
     pub pool: Pool,
     pub own: OwnAddresses,
+    pub resolver: Resolver,
     published: Vec<(u16, Arc<Listener>)>,
 }
 

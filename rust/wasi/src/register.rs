@@ -6,7 +6,9 @@ use wamr::{GuestMemory, InitError, Runtime};
 use crate::abi::{Errno, Result, Version};
 use crate::context::Context;
 use crate::socket_options as options;
-use crate::{clock, directory, file, input_output, path, poll, process, socket, socket_open, status};
+use crate::{
+    clock, directory, file, input_output, path, poll, process, socket, socket_names, socket_open, status,
+};
 
 /// The arguments of a call; none has more than nine.
 type Arguments = [u64; 9];
@@ -146,14 +148,14 @@ fn socket_extension() -> Vec<HostFunction> {
     table! {
         c"sock_addr_local" c"(ii)i" socket_open::sock_addr_local;
         c"sock_addr_remote" c"(ii)i" socket_open::sock_addr_remote;
-        c"sock_addr_resolve" c"(iiiiii)i" socket_open::not_offered;
+        c"sock_addr_resolve" c"(iiiiii)i" socket_names::sock_addr_resolve;
         c"sock_bind" c"(ii)i" socket_open::sock_bind;
         c"sock_close" c"(i)i" file::fd_close;
         c"sock_connect" c"(ii)i" socket_open::sock_connect;
         c"sock_listen" c"(ii)i" socket_open::sock_listen;
         c"sock_open" c"(iiii)i" socket_open::sock_open;
-        c"sock_recv_from" c"(iiiiii)i" socket_open::not_offered;
-        c"sock_send_to" c"(iiiiii)i" socket_open::not_offered;
+        c"sock_recv_from" c"(iiiiii)i" socket::sock_recv_from;
+        c"sock_send_to" c"(iiiiii)i" socket::sock_send_to;
     }
 }
 

@@ -60,15 +60,6 @@ pub(crate) fn sock_addr_remote(context: &mut Context, memory: &mut GuestMemory<'
     memory.write(a[1] as u32, &encode(address)).ok_or(Errno::FAULT)
 }
 
-/// Names and datagrams: not offered. Without a pool they are refused like the others.
-pub(crate) fn not_offered(context: &mut Context, _memory: &mut GuestMemory<'_>, _a: &[u64; 9]) -> Result {
-    Err(if context.network.pool.is_empty() {
-        Errno::ACCES
-    } else {
-        Errno::NOTSUP
-    })
-}
-
 impl Descriptor {
     /// Errors: `NOTSOCK`.
     pub(crate) fn require_socket(&self) -> Result {
