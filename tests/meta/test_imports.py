@@ -10,8 +10,9 @@ from tests.support import loading
 # From the top to the bottom: a module imports only from its own room and from rows below. What stands in one row
 # doesn't import one another. plan and build are pure: plan knows models alone, build reads what storage has parsed.
 _LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__main__",), ("cli",), ("tui",), ("commands",), ("output",), ("operations",), ("queries",), ("build",),
-    ("storage", "runtime", "logs", "net", "stats"), ("plan",), ("state",), ("kernel",), ("model",), ("formats",),
+    ("__main__",), ("cli",), ("tui",), ("commands",), ("output",), ("operations",), ("sampling",), ("queries",),
+    ("build",),
+    ("storage", "runtime", "logs", "net"), ("plan",), ("state",), ("kernel",), ("model",), ("formats",),
     ("settings",), ("times",), ("programs",), ("paths",), ("frozen",), ("errors",), ("deferred",), ("__version__",),
 )  # fmt: skip
 _LEVELS = {room: level for level, rooms in enumerate(_LAYERS) for room in rooms}

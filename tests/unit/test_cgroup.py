@@ -49,7 +49,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
             base.mkdir(parents=True, exist_ok=True)
             (base / "cgroup.controllers").write_text(controllers + "\n")
         for name, value in {
-            "_ROOT": str(root), "_user_runtime": lambda: str(runtime),
+            "ROOT": str(root), "_user_runtime": lambda: str(runtime),
             "hierarchy": lambda: hierarchy, "systemd_runs": lambda: systemd,
             "_controllers_v1": lambda: points if hierarchy in (Hierarchy.V1, Hierarchy.HYBRID) else {},
         }.items():  # fmt: skip

@@ -23,6 +23,8 @@ MAGIC = b"WPODSTAT"
 # started and finished (realtime ns), the same (boottime ns), linear base, used, limit, code base,
 # bytes, engine, confinement, log bytes, dropped lines
 _HEAD = struct.Struct("<8sII16siiQQIiIIqqQQQQQQQIIQQ")
+# phase, linear memory used, limit: what changes while a container runs and is asked for often
+_LIVE = struct.Struct("<56xI52xQQ")
 _REASON_OFFSET = 256
 _REASON_BYTES = 512
 _F_OFD_GETLK = 36
@@ -197,6 +199,24 @@ def read_open(descriptor: int, path: str) -> tuple[StateFile, bool]:
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from None
     return state, kept
+
+
+@frozen
+class Live:
+    """What of a state file changes while the container runs."""
+
+    phase: int
+    linear_used_bytes: int
+    linear_limit_bytes: int
+
+
+def read_live(descriptor: int) -> Live | None:
+    """A quick reading of an open file whose head has been checked before; None where it was cut or can't be read."""
+    try:
+        data = os.pread(descriptor, _LIVE.size, 0)
+    except OSError:
+        return None
+    return Live(*_LIVE.unpack(data)) if len(data) == _LIVE.size else None
 
 
 def is_kept(path: str) -> bool:

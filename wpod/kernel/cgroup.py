@@ -24,7 +24,7 @@ from wpod.errors import CannotEnforce
 from wpod.frozen import frozen
 from wpod.model.request import LimitOptions
 
-_ROOT = "/sys/fs/cgroup"
+ROOT = "/sys/fs/cgroup"
 _PERIOD_MICROSECONDS = 100_000
 _GROUP = "wpod"
 _REMOVAL_ATTEMPTS = 20
@@ -68,7 +68,7 @@ def hierarchy() -> Hierarchy:
 
 def hides_unified() -> bool:
     """Whether an OCI runtime must be kept from the unified mount of a hybrid machine."""
-    return hierarchy() is Hierarchy.HYBRID and os.path.isdir(f"{_ROOT}/unified")
+    return hierarchy() is Hierarchy.HYBRID and os.path.isdir(f"{ROOT}/unified")
 
 
 def systemd_runs() -> bool:
@@ -122,7 +122,7 @@ def enter(container_id: str, member: int) -> None:
     if hierarchy() is not Hierarchy.V2:
         targets = [directory for directory in directories(container_id) if os.path.isdir(directory)]
     else:
-        targets = [_ROOT + _cgroup_of(member)]
+        targets = [ROOT + _cgroup_of(member)]
     try:
         for directory in targets:
             _write(f"{directory}/cgroup.procs", "0")
@@ -149,7 +149,7 @@ def remove(container_id: str) -> None:
 def directories(container_id: str) -> tuple[str, ...]:
     """Where cgroups of this container are or would be, one for each controller on v1."""
     if hierarchy() is Hierarchy.V2:
-        return (f"{_ROOT}/{_GROUP}/{container_id}",)
+        return (f"{ROOT}/{_GROUP}/{container_id}",)
     return tuple(f"{mount}/{_GROUP}/{container_id}" for mount in sorted(set(_controllers_v1().values())))
 
 
@@ -158,7 +158,7 @@ def _missing(limits: LimitOptions) -> str | None:
         return None
     found = hierarchy()
     if found is Hierarchy.NONE:
-        return f"{_names(limits)}: no cgroups are mounted at {_ROOT}"
+        return f"{_names(limits)}: no cgroups are mounted at {ROOT}"
     if found is Hierarchy.V2:
         return _missing_v2(limits)
     if os.geteuid() != 0:
@@ -198,7 +198,7 @@ def _no_manager() -> str | None:
 
 
 def _available_v2() -> list[str]:
-    base = _ROOT if os.geteuid() == 0 else _user_service()
+    base = ROOT if os.geteuid() == 0 else _user_service()
     return _read(f"{base}/cgroup.controllers").split()
 
 
@@ -267,7 +267,7 @@ def _scope(container_id: str, limits: LimitOptions) -> Placement:
     if limits.pids:
         properties.append(f"TasksMax={'infinity' if limits.pids < 0 else limits.pids}")
     if os.geteuid() == 0:
-        manager, parent, slice_ = "--system", _ROOT, "system.slice"
+        manager, parent, slice_ = "--system", ROOT, "system.slice"
     else:
         manager, parent, slice_ = "--user", _user_service(), "app.slice"
     unit = f"wpod-{container_id}-{time.monotonic_ns():x}.scope"  # the last one's may not have been forgotten yet
@@ -301,7 +301,7 @@ def _make_v2(container_id: str, limits: LimitOptions) -> str:
     directory = directories(container_id)[0]
     try:
         os.makedirs(os.path.dirname(directory), exist_ok=True)
-        for parent in (_ROOT, os.path.dirname(directory)):
+        for parent in (ROOT, os.path.dirname(directory)):
             _write(f"{parent}/cgroup.subtree_control", needed)
         _make(directory)
         for setting in settings:
@@ -336,7 +336,7 @@ def _make(directory: str) -> None:
 
 
 def _failed(limits: LimitOptions, error: OSError) -> CannotEnforce:
-    return CannotEnforce(f"{_names(limits)}: {error.filename or _ROOT}: {error.strerror}")
+    return CannotEnforce(f"{_names(limits)}: {error.filename or ROOT}: {error.strerror}")
 
 
 def _write(path: str, value: str) -> None:
@@ -358,7 +358,7 @@ def _read(path: str) -> str:
 
 def _user_service() -> str:
     uid = os.geteuid()
-    return f"{_ROOT}/user.slice/user-{uid}.slice/user@{uid}.service"
+    return f"{ROOT}/user.slice/user-{uid}.slice/user@{uid}.service"
 
 
 def _user_runtime() -> str:

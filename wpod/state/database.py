@@ -49,6 +49,15 @@ class Database:
                     there = self._version(connection) > 0  # there was no room for the tables either
                     return connection.execute(statement, values).fetchall() if there else []
 
+    def change_mark(self) -> tuple[int, int]:
+        """Another value than before where anything was committed since, by anybody (SQLite, PRAGMA data_version)."""
+        if self._connection is None and not os.path.lexists(self.path):
+            return 0, 0
+        with self._translated():
+            connection = self._connect()
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            return int(version), connection.total_changes
+
     @contextlib.contextmanager
     def transaction(self, *, removing: bool = False) -> Iterator[sqlite3.Connection]:
         """One write transaction; commits at the end, rolls back on any exception.

@@ -1,0 +1,85 @@
+"""The memory of a process out of the kernel's account of its mappings (proc_pid_smaps(5))."""
+
+from __future__ import annotations
+
+import re
+
+from wpod.frozen import frozen
+
+_KIBIBYTE = 1024
+# One mapping: start, permissions, and the lines that matter, in the kernel's order.
+_MAPPING = re.compile(
+    rb"^([0-9a-f]+)-[0-9a-f]+ ..(.). [^\n]*\n(?:(?:Size|KernelPageSize|MMUPageSize|Rss):[^\n]*\n)+"
+    rb"Pss: +(\d+) kB\n(?:Pss_Dirty:[^\n]*\n)?Shared_Clean:[^\n]*\nShared_Dirty:[^\n]*\n"
+    rb"Private_Clean: +(\d+) kB\nPrivate_Dirty: +(\d+) kB\nReferenced:[^\n]*\nAnonymous: +(\d+) kB\n",
+    re.MULTILINE,
+)
+_ROLLUP = re.compile(rb"^(Pss|SwapPss): +(\d+) kB$", re.MULTILINE)
+
+
+@frozen
+class Region:
+    """A range of addresses."""
+
+    start: int
+    bytes_: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.bytes_
+
+
+@frozen
+class MappedMemory:
+    """Bytes. own + linear + code + shared is all that the process has in memory, its share of what is shared."""
+
+    own: int
+    linear: int
+    code: int
+    shared: int
+    swap: int
+
+    @property
+    def total(self) -> int:
+        return self.own + self.linear + self.code + self.shared
+
+
+def divide(smaps: bytes, rollup: bytes, linear: Region | None) -> MappedMemory | None:
+    """The parts (see `wpod.model.memory`); None where the texts are empty, for the process has ended.
+
+    The sum is the rollup's: Pss of a single mapping is cut to whole kilobytes, which adds up over many.
+    """
+    sums = {name: int(value) for name, value in _ROLLUP.findall(rollup)}
+    if b"Pss" not in sums:
+        return None
+    start, end = (linear.start, linear.end) if linear is not None else (0, 0)
+    own = in_linear = code = 0
+    for address, executable, share, clean, dirty, anonymous in _MAPPING.findall(smaps):
+        if share == b"0":
+            continue
+        if executable == b"x":
+            code += int(share)
+            continue
+        # Private pages of a mapped file are the page cache's; what was written to them is anonymous.
+        private = min(int(anonymous), int(clean) + int(dirty))
+        if private and start <= int(address, 16) < end:
+            in_linear += private
+        else:
+            own += private
+    shared = max(0, sums[b"Pss"] - own - in_linear - code)
+    return MappedMemory(
+        own * _KIBIBYTE, in_linear * _KIBIBYTE, code * _KIBIBYTE, shared * _KIBIBYTE,
+        sums.get(b"SwapPss", 0) * _KIBIBYTE,
+    )  # fmt: skip
+
+
+def page_table_bytes(status: bytes) -> int | None:
+    """VmPTE out of the text of /proc/PID/status; None where there is none: a kernel thread, or a zombie."""
+    at = status.find(b"\nVmPTE:")
+    return int(status[at + 7 : status.index(b" kB", at)]) * _KIBIBYTE if at >= 0 else None
+
+
+def proportional(rollup: bytes) -> int | None:
+    """Pss out of the text of a smaps_rollup; None where the process has ended."""
+    found = re.search(rb"^Pss: +(\d+) kB$", rollup, re.MULTILINE)
+    return int(found[1]) * _KIBIBYTE if found else None

@@ -1,0 +1,179 @@
+"""One process, read through /proc; a number that was given to another process is noticed.
+
+Theory of operation. An open file of /proc/PID belongs to the process that had the number when it was opened: after its
+end a read fails with ESRCH, whoever has the number by then. So `stat` is kept open, which is also twice as fast as
+opening it each time. Files that are read by path are believed when `stat` can still be read afterwards, for the number
+was taken all that time. Where no more descriptors are to be had, the start time in `stat` tells the same.
+"""
+
+from __future__ import annotations
+
+import os
+
+from wpod.frozen import frozen
+from wpod.sampling import mappings
+from wpod.sampling.mappings import MappedMemory, Region
+
+_STAT_BYTES = 1024
+_CHUNK_BYTES = 1 << 18
+_TICKS = os.sysconf("SC_CLK_TCK")
+_NANOSECONDS_OF_A_TICK = 1_000_000_000 // _TICKS
+# The stack of a thread in the kernel (THREAD_SIZE of each architecture); of others it isn't known.
+_KERNEL_STACKS = dict.fromkeys(("x86_64", "aarch64", "riscv64", "ppc64le", "s390x", "loongarch64"), 16384)
+
+
+def kernel_stack_bytes() -> int | None:
+    """The size of one kernel stack here, None where it isn't known."""
+    return _KERNEL_STACKS.get(os.uname().machine)
+
+
+class Descriptors:
+    """How many descriptors may be kept open: what the soft limit leaves beside those of the rest of the program."""
+
+    _RESERVED = 256
+
+    def __init__(self) -> None:
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._left = 1_000_000 if soft == resource.RLIM_INFINITY else max(0, soft - self._RESERVED)
+
+    def keep(self, path: str) -> int | None:
+        """A descriptor for reading, None where the allowance is used up. Raises OSError."""
+        if self._left <= 0:
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._left -= 1
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        """Give one back."""
+        os.close(descriptor)
+        self._left += 1
+
+
+@frozen
+class Counters:
+    """What is read each time. Processor time includes that of children that were waited for.
+
+    `touched` changes where the process gets or loses pages: its page faults, and its resident pages.
+    """
+
+    cpu_nanoseconds: int
+    threads: int
+    touched: tuple[bytes, bytes, bytes]
+
+
+@frozen
+class ProcessMemory:
+    """What is read rarely. `page_tables` None: it can't be told."""
+
+    mapped: MappedMemory
+    page_tables: int | None
+
+
+class Process:
+    """A process that is there when this is made: `start_ticks` (field 22 of its stat) tells it from later ones."""
+
+    def __init__(self, pid: int, descriptors: Descriptors, start_ticks: int | None = None) -> None:
+        """Raises ProcessLookupError where there is none with that number and start time (or it is a zombie)."""
+        self.pid = pid
+        self._path = f"/proc/{pid}/stat"
+        self._descriptors = descriptors
+        self._stat: int | None = None
+        try:
+            self._stat = descriptors.keep(self._path)
+            fields = self._fields()
+        except OSError as error:
+            self.close()
+            raise ProcessLookupError(f"process {pid} is gone: {error.strerror}") from None
+        self.start_ticks = int(fields[19])
+        self.parent = int(fields[1])
+        if fields[0] in (b"Z", b"X") or start_ticks not in (None, self.start_ticks):
+            self.close()
+            raise ProcessLookupError(f"process {pid} is another one or has ended")
+
+    def counters(self) -> Counters | None:
+        """None where it has ended, also as a zombie."""
+        try:
+            fields = self._fields()
+        except OSError:
+            return None
+        if fields[0] in (b"Z", b"X") or int(fields[19]) != self.start_ticks:
+            return None
+        ticks = int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+        return Counters(ticks * _NANOSECONDS_OF_A_TICK, int(fields[17]), (fields[7], fields[9], fields[21]))
+
+    def memory(self, linear: Region | None = None) -> ProcessMemory | None:
+        """None where it has ended. Raises PermissionError where it is somebody else's."""
+        rollup = self._read("smaps_rollup")
+        mapped = mappings.divide(self._read("smaps"), rollup, linear)
+        tables = mappings.page_table_bytes(self._read("status"))
+        return ProcessMemory(mapped, tables) if mapped is not None and self.counters() else None
+
+    def proportional(self) -> int | None:
+        """Its share of memory with its page tables and kernel stacks; None where it has ended or that can't be told.
+
+        Raises PermissionError.
+        """
+        share = mappings.proportional(self._read("smaps_rollup"))
+        tables = mappings.page_table_bytes(self._read("status"))
+        counters, stack = self.counters(), kernel_stack_bytes()
+        if share is None or tables is None or counters is None or stack is None:
+            return None
+        return share + tables + counters.threads * stack
+
+    def transfers(self) -> tuple[int, int] | None:
+        """Bytes read from and written to storage; None where that can't be told."""
+        try:
+            rows = dict(line.split(b": ") for line in self._read("io").splitlines())
+            found = int(rows[b"read_bytes"]), int(rows[b"write_bytes"])
+        except (OSError, KeyError, ValueError):
+            return None
+        return found if self.counters() else None
+
+    def network(self) -> tuple[int, int] | None:
+        """Bytes received and sent by the links of its network namespace but the loopback; None where unknown."""
+        try:
+            lines = self._read("net/dev").splitlines()[2:]
+        except OSError:
+            return None
+        received = sent = 0
+        for line in lines:
+            name, _, rest = line.partition(b":")
+            if name.strip() != b"lo":
+                fields = rest.split()
+                received += int(fields[0])
+                sent += int(fields[8])
+        return (received, sent) if self.counters() else None
+
+    def close(self) -> None:
+        """Let go of what is kept open."""
+        if self._stat is not None:
+            self._descriptors.close(self._stat)
+            self._stat = None
+
+    def _fields(self) -> list[bytes]:
+        """From the state (field 3) on: the name before it may hold anything. Raises OSError."""
+        content = os.pread(self._stat, _STAT_BYTES, 0) if self._stat is not None else _content(self._path)
+        return content[content.rfind(b")") + 2 :].split()
+
+    def _read(self, name: str) -> bytes:
+        """Raises PermissionError; nothing where the process has gone."""
+        try:
+            return _content(f"/proc/{self.pid}/{name}")
+        except (FileNotFoundError, ProcessLookupError):
+            return b""
+
+
+def _content(path: str) -> bytes:
+    """Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = chunk = os.read(descriptor, _CHUNK_BYTES)
+        while chunk:  # the kernel gives a page at a time
+            chunk = os.read(descriptor, _CHUNK_BYTES)
+            content += chunk
+        return content
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,273 @@
+"""One container as the sampler knows it: its processes, its cgroup, and what was read of them last."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+
+from wpod.errors import StoreError
+from wpod.formats import state_file
+from wpod.formats.state_file import Kind
+from wpod.frozen import frozen, replace
+from wpod.kernel import cgroup_counters
+from wpod.kernel.cgroup_counters import Directories, MemoryCounters
+from wpod.model.container import Container
+from wpod.model.memory import UNKNOWN, Breakdown, Limit, LimitKind
+from wpod.model.network import NetworkMode
+from wpod.model.sample import NO_TRAFFIC, ContainerSample, HelperSample, Traffic
+from wpod.sampling import host
+from wpod.sampling.mappings import Region
+from wpod.sampling.members import Member
+from wpod.sampling.process import Counters, Descriptors, Process, kernel_stack_bytes
+
+_FORBIDDEN = "its memory can't be read: it is another user's"
+# Shares of shared pages change with the others that have them, which no counter of this process tells.
+_READ_AGAIN_SECONDS = 5.0
+# One container's costly counters take at most this part of a processor: a process of 50 GB is walked page by page.
+_LARGEST_SHARE = 0.01
+
+
+@frozen
+class Residence:
+    """What a container has in the machine's sum of all processes: Pss, page tables and kernel stacks."""
+
+    container: int
+    helpers: int
+
+
+class Tracked:
+    """A container that runs. `alive` is asked each time; the rest is of use while that is true."""
+
+    def __init__(self, container: Container, state_path: str, descriptors: Descriptors) -> None:
+        """Raises ProcessLookupError where its main process is gone."""
+        state = container.observed.state
+        if state is None or state.pid <= 0:
+            raise ProcessLookupError("no process yet")
+        self.container = container
+        self._descriptors = descriptors
+        self._state: int | None = None
+        self.main = Process(state.pid, descriptors, state.start_ticks)
+        self.keeper: Process | None = None
+        if container.record.plan.kind is Kind.NATIVE and container.observed.monitored:
+            with contextlib.suppress(ProcessLookupError):
+                self.keeper = Process(state.keeper_pid, descriptors, state.keeper_start_ticks)
+        with contextlib.suppress(StoreError):
+            self._state = state_file.open_for_reading(state_path) if self._linear_base else None
+        self._cgroup = Directories()
+        if container.record.plan.limits.needs_cgroup:
+            self._cgroup = cgroup_counters.own_directories(container.record.container_id, state.pid)
+        self.members: Sequence[Member] = ()
+        self._counters: list[tuple[Process, Counters]] = []
+        self._cpu: int | None = None
+        self._cpu_percent: float | None = None
+        self._live: state_file.Live | None = None
+        self._memory = UNKNOWN
+        self._group: MemoryCounters | None = None
+        self.read_at: float | None = None
+        self._cost = 0.0
+        self._touched: object = None
+        self._traffic, self._rates, self._traffic_at = NO_TRAFFIC, NO_TRAFFIC, 0.0
+        self._helper_memory: int | None = 0
+        self._problem = ""
+
+    @property
+    def _linear_base(self) -> int:
+        state = self.container.observed.state
+        return state.linear_base if state is not None else 0
+
+    def look(self, interval: float) -> bool:
+        """The cheap counters; False where the container has ended."""
+        main = self.main.counters()
+        if main is None:
+            return False
+        self._counters = [(self.main, main)]
+        for one in self.members:
+            counters = one.process.counters() if not one.helps else None
+            if counters is not None:
+                self._counters.append((one.process, counters))
+        used = self._processor_nanoseconds()
+        if self._cpu is not None and interval > 0:
+            self._cpu_percent = max(0, used - self._cpu) / interval / 1e7
+        self._cpu = used
+        if self._state is not None:
+            self._live = state_file.read_live(self._state)
+        return True
+
+    def is_due(self, now: float) -> bool:
+        """Whether its memory should be read where it is wanted: something was touched, or it is long ago."""
+        if self.read_at is None:
+            return True
+        age = now - self.read_at
+        if age < self._cost / _LARGEST_SHARE:
+            return False
+        return age >= _READ_AGAIN_SECONDS or bool(self._cgroup.memory) or self._marks() != self._touched
+
+    def read(self, now: float) -> None:
+        """The costly counters."""
+        begin = time.perf_counter()
+        marks = self._marks()
+        try:
+            found = self._processes_memory()
+        except PermissionError:
+            found, self._problem = None, _FORBIDDEN
+        else:
+            self._problem = ""
+        self._group = cgroup_counters.memory(self._cgroup.memory) if self._cgroup.memory else None
+        self._memory = self._with_group(found) if found is not None else UNKNOWN
+        self._helper_memory = self._read_helpers()
+        self._read_traffic(now)
+        self._touched = marks
+        self.read_at = now
+        self._cost = time.perf_counter() - begin
+
+    def sample(self, now: float, common_helpers: int | None) -> ContainerSample:
+        """All that is known. `common_helpers` is its share of helpers that serve several, None where unknown."""
+        memory = self._memory
+        if memory.own is not None:
+            known = self._helper_memory is not None and common_helpers is not None
+            helpers = self._helper_memory + common_helpers if known else None  # type: ignore[operator]
+            memory = replace(memory, helpers=helpers, **self._linear_sizes())
+        state = self.container.observed.state
+        up = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - state.started_boottime if state else 0
+        return ContainerSample(
+            container=self.container,
+            memory=memory,
+            memory_age=now - self.read_at if self.read_at is not None else None,
+            limits=self._limits(),
+            cpu_nanoseconds=self._cpu,
+            cpu_percent=self._cpu_percent,
+            cpu_average_percent=100 * self._cpu / up if self._cpu is not None and up > 0 else None,
+            processes=self._tasks(),
+            traffic=self._traffic,
+            rates=self._rates,
+            pressure=host.parse_pressure(cgroup_counters.pressure_text(self._cgroup.memory))
+            if self._cgroup.memory else None,
+            problem=self._problem,
+        )  # fmt: skip
+
+    def helper_samples(self) -> list[HelperSample]:
+        """Its own helpers, together: the monitor, and what mounts its root."""
+        if self.keeper is None or not self._helper_memory:
+            return []
+        serves = (self.container.record.container_id,)
+        return [HelperSample("monitor", self.keeper.pid, serves, self._helper_memory)]
+
+    def residence(self) -> Residence:
+        """Its part of what all processes of the machine have together, as it was read last."""
+        memory = self._memory
+        if memory.own is None:
+            return Residence(0, self._helper_memory or 0)
+        parts = (memory.own, memory.linear, memory.code, memory.shared)
+        return Residence(sum(part or 0 for part in parts) + self._tables_and_stacks, self._helper_memory or 0)
+
+    def close(self) -> None:
+        """Let go of what is kept open; the members are somebody else's."""
+        self.main.close()
+        if self.keeper is not None:
+            self.keeper.close()
+            self.keeper = None
+        if self._state is not None:
+            os.close(self._state)
+            self._state = None
+
+    _tables_and_stacks = 0
+
+    def _processor_nanoseconds(self) -> int:
+        directory = self._cgroup.cpu
+        whole = cgroup_counters.processor_nanoseconds(directory) if directory else None
+        return whole if whole is not None else sum(counters.cpu_nanoseconds for _, counters in self._counters)
+
+    def _marks(self) -> tuple[object, ...]:
+        return tuple([(process.pid, counters.touched) for process, counters in self._counters])
+
+    def _processes_memory(self) -> Breakdown | None:
+        """The parts that its processes have; None where all have ended. Raises PermissionError."""
+        own = linear = code = shared = swap = threads = 0
+        tables: int | None = 0
+        region = self._region()
+        found = False
+        for process, counters in self._counters:
+            memory = process.memory(region)
+            if memory is None:
+                continue
+            found = True
+            own, linear = own + memory.mapped.own, linear + memory.mapped.linear
+            code, shared = code + memory.mapped.code, shared + memory.mapped.shared
+            swap, threads = swap + memory.mapped.swap, threads + counters.threads
+            tables = tables + memory.page_tables if tables is not None and memory.page_tables is not None else None
+        if not found:
+            return None
+        stack = kernel_stack_bytes()
+        kernel = tables + threads * stack if tables is not None and stack is not None else None
+        self._tables_and_stacks = kernel or 0
+        return Breakdown(own, linear if region else None, kernel, code, shared, swap=swap)
+
+    def _with_group(self, found: Breakdown) -> Breakdown:
+        """What only a memory cgroup of its own can tell is added."""
+        group = self._group
+        if group is None:
+            return found
+        kernel = found.kernel
+        if kernel is not None and group.kernel_beyond is not None:
+            kernel += group.kernel_beyond
+        elif kernel is not None and group.kernel_whole is not None:
+            kernel = max(kernel, group.kernel_whole)
+        return replace(found, kernel=kernel, cache=group.cache)
+
+    def _region(self) -> Region | None:
+        live, base = self._live, self._linear_base
+        if live is None or not base:
+            return None
+        return Region(base, max(live.linear_used_bytes, live.linear_limit_bytes))
+
+    def _linear_sizes(self) -> dict[str, int | None]:
+        if self._live is None:
+            return {}
+        return {"linear_size": self._live.linear_used_bytes, "linear_limit": self._live.linear_limit_bytes}
+
+    def _limits(self) -> tuple[Limit, ...]:
+        found = []
+        live, group = self._live, self._group
+        if live is not None and self.container.record.plan.limits.memory_bytes:
+            found.append(Limit(LimitKind.GUEST_PAGES, live.linear_limit_bytes, live.linear_used_bytes))
+        if group is not None and group.limit is not None:
+            found.append(Limit(LimitKind.CGROUP, group.limit, group.current))
+        return tuple(found)
+
+    def _tasks(self) -> int:
+        found = cgroup_counters.tasks(self._cgroup.pids) if self._cgroup.pids else None
+        return found if found is not None else sum(counters.threads for _, counters in self._counters)
+
+    def _read_helpers(self) -> int | None:
+        helping = [one.process for one in self.members if one.helps]
+        total = 0
+        for process in (self.keeper, *helping):
+            try:
+                total += (process.proportional() or 0) if process is not None else 0
+            except PermissionError:
+                return None
+        return total
+
+    def _read_traffic(self, now: float) -> None:
+        moved = [process.transfers() for process, _ in self._counters]
+        known = [one for one in moved if one is not None]
+        links = self.main.network() if self._has_links else None
+        read = sum(one[0] for one in known) if known else None
+        written = sum(one[1] for one in known) if known else None
+        fresh = Traffic(read, written, *(links or (None, None)))
+        seconds = now - self._traffic_at
+        if self._traffic_at and seconds > 0:
+            self._rates = Traffic(*(
+                max(0, new - old) * 1000 // max(1, int(seconds * 1000)) if new is not None and old is not None else None
+                for new, old in zip(fresh.__dict__.values(), self._traffic.__dict__.values(), strict=True)
+            ))  # fmt: skip
+        self._traffic, self._traffic_at = fresh, now
+
+    @property
+    def _has_links(self) -> bool:
+        """Whether it has a network namespace of its own with something in it."""
+        plan = self.container.record.plan
+        others = (NetworkMode.NONE, NetworkMode.HOST, NetworkMode.CONTAINER)
+        return plan.kind is Kind.NATIVE and plan.network not in others
