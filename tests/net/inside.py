@@ -39,6 +39,18 @@ while True:
     data, address = server.recvfrom(2048)
     server.sendto(address[0].encode() + b" " + data, address)
 """
+_NAMES = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], int(sys.argv[2])))
+print("ready", flush=True)
+answer = bytes.fromhex("c00c00010001000000000004") + socket.inet_aton(sys.argv[4])
+while True:
+    data, address = server.recvfrom(2048)
+    end = data.index(0, 12) + 5
+    counts = (1).to_bytes(2, "big") * 2 + bytes(4)
+    server.sendto(data[:2] + bytes.fromhex("8180") + counts + data[12:end] + answer, address)
+"""
 _ASK = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -80,9 +92,13 @@ class Inside:
         """A UDP server that answers with the client's address and what was sent."""
         self._start(_ECHO, address, port)
 
-    def _start(self, program: str, address: str, port: int) -> None:
+    def serve_names(self, address: str, answer: str) -> None:
+        """A name server that has one IPv4 address for every name."""
+        self._start(_NAMES, address, 53, answer)
+
+    def _start(self, program: str, address: str, port: int, *more: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        words = (sys.executable, "-c", program, address, str(port), str(int(family)))
+        words = (sys.executable, "-c", program, address, str(port), str(int(family)), *more)
         server = subprocess.Popen(self.command(*words), stdout=subprocess.PIPE)
         self._servers.callback(server.wait)
         self._servers.callback(server.kill)

@@ -216,17 +216,20 @@ def _launch(control: int, remains: Remains | None) -> None:
         raise NoNetworks(f"the network helper can't be started: {reason}")
 
 
-def _name_server_options() -> list[str]:
-    """Where the host asks a name server of its own loopback, pasta leads an address to it.
+def forwards_names() -> bool:
+    """Whether the host asks a name server of its own loopback: pasta leads an address to it then.
 
     Not elsewhere: answers of the host's name servers would come from that address, whomever a container has asked.
     """
     try:
         with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
-            known = etc_files.reachable(file.read(1 << 20))
+            return not etc_files.reachable(file.read(1 << 20))
     except OSError:
-        known = []
-    return [] if known else ["--dns-forward", etc_files.FORWARDED_NAME_SERVER]
+        return True
+
+
+def _name_server_options() -> list[str]:
+    return ["--dns-forward", etc_files.FORWARDED_NAME_SERVER] if forwards_names() else []
 
 
 def _address_options() -> list[str]:

@@ -1,7 +1,8 @@
 """Names of containers on their networks: aardvark-dns, one process for all networks of a namespace.
 
-Its configuration is a directory with a file for each network: the addresses that it listens on, then a line for each
-container: `ID IPv4,… IPv6,… NAME,…` (aardvark-dns(8)). It reads them anew at SIGHUP and ends where none is left.
+Its configuration is a directory with a file for each network: the addresses that it listens on, after a blank the name
+servers that it asks for other names where the network has its own, then a line for each container:
+`ID IPv4,… IPv6,… NAME,…` (aardvark-dns(8)). It reads them anew at SIGHUP and ends where none is left.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class NameServer:
 
 def _document(network: Network, named: Sequence[Named]) -> str:
     gateways = ",".join(subnet.gateway for subnet in network.subnets if subnet.gateway)
-    lines = [gateways]
+    lines = [f"{gateways} {','.join(network.dns_servers)}".rstrip()]
     for one in named:
         if one.lease.network == network.name:
             plain = [address.partition("/")[0] for address in one.lease.addresses]

@@ -340,7 +340,7 @@ class Site:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             leases = self._store.networks.leases()
-            with_names = {one.name: one for one in self._store.networks.readable()[0] if one.dns}
+            with_names = {one.name: self._with_upstream(one) for one in self._store.networks.readable()[0] if one.dns}
             named = [Named(one, one.aliases) for one in leases if one.network in with_names]
             if not with_names and not os.path.isdir(f"{directory}/names"):
                 return
@@ -353,6 +353,14 @@ class Site:
                     os.close(process)
         finally:
             os.close(lock)
+
+    def _with_upstream(self, network: Network) -> Network:
+        """Where a user's host asks a name server of its own loopback, nobody is there in the shared namespace: the name
+        server asks through pasta.
+        """
+        if not self._rootless or network.dns_servers or not holder.forwards_names():
+            return network
+        return replace(network, dns_servers=(etc_files.FORWARDED_NAME_SERVER,))
 
     def _write_hosts(self, record: ContainerRecord) -> None:
         """/etc/hosts of a running container, in place: it is the very file that the container has."""
