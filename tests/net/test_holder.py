@@ -100,6 +100,29 @@ def test_clients_are_told_apart(wpod: Wpod) -> None:
         assert HOST.ask(own_address(), port, b"x") == f"{own_address()} x".encode()
 
 
+def test_whose_addresses_are_lost_is_told(wpod: Wpod) -> None:
+    """Beside what `port` prints: clients by IPv6 of a container without it, and all of an internal network."""
+    port = free_port()
+    wpod("network", "create", "--internal", "--subnet", "10.95.0.0/24", "inner").ok()
+    wpod("network", "create", "--ipv6", "--subnet", "10.96.0.0/24", "both").ok()
+    started(wpod, "four", "-p", f"{port}:80")
+    told = wpod("port", "four").ok()
+    assert told.line == f"80/tcp -> 0.0.0.0:{port}"
+    assert told.err.startswith("note: IPv6 clients of container four are seen as 10.")
+    port = free_port()
+    with started(wpod, "inner", "--network", "inner", "-p", f"{port}:80") as inside:
+        inside.serve("0.0.0.0", 80)
+        assert HOST.fetch(own_address(), port) == "10.95.0.1"
+    assert wpod("port", "inner", "80").ok().err == (
+        "note: clients of container inner are seen as 10.95.0.1: network inner is internal\n"
+    )
+    started(wpod, "both", "--network", "both", "-p", f"{free_port()}:80")
+    started(wpod, "own", "-p", f"127.0.0.1:{free_port()}:80")
+    assert wpod("port", "both").ok().err + wpod("port", "own").ok().err == ""
+    lost = wpod("info", "--format", "json").ok().json["Wpod"]["Networks"]["ClientAddressesLost"]
+    assert any("internal" in one for one in lost)
+
+
 def test_killed_it_is_there_again_after_the_next_command(wpod: Wpod) -> None:
     """Running containers keep their network, and their ports lead to them again."""
     port = free_port()

@@ -24,7 +24,9 @@ _COMPLETE = Facts(
     engine=Engine("2.4.0", "ab" * 32, "19.1", "/l/wpod-runner", "/l/wpod-monitor", "/l/wpod-aot-compiler"),
     runtime="crun",
     runtimes=(Program("crun", "/usr/bin/crun", "1.8.1", "crun version 1.8.1"),),
-    networks=Networks("/l/wpod-network", "/usr/sbin/nft", "/usr/bin/pasta", "/l/aardvark-dns", tun=True, ipv6=True),
+    networks=Networks(
+        "/l/wpod-network", "/usr/sbin/nft", "/usr/bin/pasta", "/l/aardvark-dns", tun=True, ipv6=True, way_out=True
+    ),
 )
 
 
@@ -50,9 +52,10 @@ def test_parts_of_wpod() -> None:
 
 
 def test_what_networks_need() -> None:
-    nothing = Networks("", "", "", "", tun=False, ipv6=False)
+    nothing = Networks("", "", "", "", tun=False, ipv6=False, way_out=False)
     found = _with(networks=nothing)
-    assert [what for what, _ in found] == ["wpod-network", "nft", "pasta", "/dev/net/tun", "aardvark-dns", "IPv6"]
+    assert [what for what, _ in found] == ["wpod-network", "nft", "pasta", "/dev/net/tun", "default route",
+                                           "aardvark-dns", "IPv6"]  # fmt: skip
     assert [hint for _, hint in found][1:3] == ["as root: apt-get install nftables", "as root: apt-get install passt"]
     of_root = _with(networks=nothing, users=_ROOT)
     assert [what for what, _ in of_root] == ["wpod-network", "nft", "aardvark-dns", "IPv6"]

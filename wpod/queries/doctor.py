@@ -18,6 +18,7 @@ from wpod.errors import StoreError, WpodError
 from wpod.kernel import cgroup, login_session, overlay, probes, user_namespace
 from wpod.model.id_map import IdMap
 from wpod.model.request import LimitOptions
+from wpod.net import host_routes
 
 RUNNER, MONITOR, COMPILER, NETWORK = "wpod-runner", "wpod-monitor", "wpod-aot-compiler", "wpod-network"
 DEFAULT_RUNTIME = "crun"
@@ -111,7 +112,10 @@ class Engine:
 
 @dataclass(frozen=True)
 class Networks:
-    """What networks need: the paths of programs, "" for those that aren't there; `tun` for a user's pasta alone."""
+    """What networks need: the paths of programs, "" for those that aren't there; `tun` for a user's pasta alone.
+
+    `way_out`: the host has a default route.
+    """
 
     helper: str
     nft: str
@@ -119,6 +123,7 @@ class Networks:
     aardvark_dns: str
     tun: bool
     ipv6: bool
+    way_out: bool
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,7 @@ def networks() -> Networks:
         aardvark_dns=programs.locate("aardvark-dns") or "",
         tun=os.access("/dev/net/tun", os.R_OK | os.W_OK),
         ipv6=os.path.exists("/proc/net/if_inet6"),
+        way_out=host_routes.has_way_out(),
     )
 
 

@@ -128,10 +128,10 @@ def _of_confinement(confinement: Confinement) -> list[Missing]:
 
 
 def _of_networks(networks: Networks, users: Users) -> list[Missing]:
-    """What --network none and host, and published ports of wasm containers, do without."""
+    """What --network none and host, and published ports of wasm containers, do without; the default network doesn't."""
     root = users.uid == 0
     prefix = "" if root else "as root: "
-    why = "native containers can't join networks or publish ports"
+    why = "native containers can't join networks, so they start with --network none or host only"
     found = [] if networks.helper else [Missing(NETWORK, why, _BUILD_HINT)]
     if not networks.nft:
         found.append(Missing("nft", why, f"{prefix}apt-get install {programs.PACKAGES['nft']}"))
@@ -139,6 +139,9 @@ def _of_networks(networks: Networks, users: Users) -> list[Missing]:
         found.append(Missing("pasta", why, f"{prefix}apt-get install {programs.PACKAGES['pasta']}"))
     if not networks.tun and not root:
         found.append(Missing("/dev/net/tun", why, "as root: modprobe tun, chmod 0666 /dev/net/tun"))
+    if not networks.way_out and not root:
+        alone = "containers on networks reach each other, but not the world"
+        found.append(Missing("default route", alone, "connect this machine with a network"))
     if not networks.aardvark_dns:
         names = "containers find each other by address only: networks with names can't be started on"
         found.append(Missing("aardvark-dns", names, f"{prefix}apt-get install {programs.PACKAGES['aardvark-dns']}"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 
 from wpod import times
 from wpod.errors import NotThere, StoreError, UsageError, WpodError
 from wpod.model.container import ContainerRecord
-from wpod.model.network import DEFAULT_NETWORK, Driver, Lease, Network, PublishedPort, Subnet
+from wpod.model.network import DEFAULT_NETWORK, Driver, Lease, Network, NetworkMode, PublishedPort, Subnet
 from wpod.plan.addresses import DEFAULT_SUBNET
 from wpod.storage.store import Store
 
@@ -16,6 +17,16 @@ from wpod.storage.store import Store
 _UNUSED_DEFAULT = Network(
     1, DEFAULT_NETWORK, "0" * 64, Driver.BRIDGE, "wpod0", 0, (Subnet(DEFAULT_SUBNET, "10.88.0.1"),), dns=False
 )  # fmt: skip
+
+
+# When a container sees its network's gateway instead of a client's address.
+LOST_TO_ROOT = ("clients of the host's own loopback", "containers that use a published port of the host")
+LOST_TO_USERS = (
+    "clients of the host's own loopback",
+    "containers whose first network is internal",
+    "clients by a version of IP that the container has no address of",
+    "clients with a link-local IPv6 address",
+)
 
 
 def find(store: Store, name_or_id: str) -> Network:
@@ -154,6 +165,37 @@ def _gateway(store: Store, network: str, address: str) -> str:
         return ""
     own = ipaddress.ip_interface(address).network
     return next((one.gateway for one in subnets if ipaddress.ip_network(one.subnet) == own), "")
+
+
+def lost_clients(store: Store, record: ContainerRecord) -> str:
+    """Which clients of its published ports a user's container doesn't see the addresses of, "" where it sees all.
+
+    The holder connects in a client's name where that can be (rust/network/src/relay.rs); otherwise from the gateway.
+    Root's ports are rules of the kernel, and a wasm container accepts the connections itself. Clients of the host's
+    loopback have no address that would mean anything elsewhere, and aren't counted.
+    """
+    if os.geteuid() == 0 or record.plan.network is not NetworkMode.NETWORKS or not record.plan.networking.attachments:
+        return ""
+    try:
+        network = find(store, record.plan.networking.attachments[0].network)
+    except WpodError:
+        return ""
+    seen = next((one.gateway for one in network.subnets if one.gateway), "the gateway")
+    if network.internal:
+        return f"clients of container {record.name} are seen as {seen}: network {network.name} is internal"
+    versions = {6 if ":" in one.subnet else 4 for one in network.subnets}
+    for version in (4, 6):
+        if version not in versions and any(_serves(port, version) for port in record.plan.networking.ports):
+            without = f"network {network.name} has no IPv{version} subnet"
+            return f"IPv{version} clients of container {record.name} are seen as {seen}: {without}"
+    return ""
+
+
+def _serves(port: PublishedPort, version: int) -> bool:
+    """Whether clients of this version of IP reach the port."""
+    if not port.host_address:
+        return version == 4 or os.path.exists("/proc/net/if_inet6")
+    return (":" in port.host_address) == (version == 6)
 
 
 def published_at(port: PublishedPort) -> str:

@@ -8,7 +8,7 @@ from wpod.errors import ExitCode, NotThere, UsageError
 from wpod.model import ids
 from wpod.model.container import Container, Status
 from wpod.model.network import PublishedPort
-from wpod.queries.networks import published_at
+from wpod.queries.networks import lost_clients, published_at
 
 
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
@@ -22,6 +22,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         for container in running:
             for port in container.record.plan.networking.ports:
                 session.output.line(f"{ids.short(container.record.container_id)}\t{_line(port)}")
+            _tell_of_clients(session, container)
         return ExitCode.SUCCESS
     if options.flag("latest"):
         container, wanted = queries.latest(session.store), arguments
@@ -33,10 +34,18 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     if not wanted:
         for port in ports:
             session.output.line(_line(port))
+        _tell_of_clients(session, container)
         return ExitCode.SUCCESS
     for port in _matching(container, wanted[0]):
         session.output.line(published_at(port))
+    _tell_of_clients(session, container)
     return ExitCode.SUCCESS
+
+
+def _tell_of_clients(session: Session, container: Container) -> None:
+    """Beside the data: whose addresses the container doesn't see."""
+    if container.record.plan.networking.ports and (words := lost_clients(session.store, container.record)):
+        session.output.talk(f"note: {words}")
 
 
 def _matching(container: Container, text: str) -> list[PublishedPort]:

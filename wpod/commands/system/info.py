@@ -17,7 +17,7 @@ from wpod.output import json, template, yaml
 from wpod.output.go_struct import GoStruct
 from wpod.output.template_values import GoMap
 from wpod.plan.security import DEFAULT_CAPABILITIES
-from wpod.queries import containers, doctor, host
+from wpod.queries import containers, doctor, host, networks
 from wpod.queries.doctor import Facts
 from wpod.queries.missing import Missing, missing
 from wpod.storage.registry import policy
@@ -39,7 +39,7 @@ def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> 
         "host": dict(sorted({**host.describe(), **_host(facts)}.items())),
         "store": store,
         "registries": GoMap(_registries()),
-        "plugins": {"volume": ["local"], "network": ["none", "host"], "log": ["k8s-file", "none"]},
+        "plugins": {"volume": ["local"], "network": ["bridge", "macvlan", "ipvlan"], "log": ["k8s-file", "none"]},
         "version": version.client(),
         "Wpod": _own(facts, missing(facts, problem)),
     }
@@ -65,7 +65,7 @@ def _host(facts: Facts) -> dict[str, object]:
             "uidmap": _mappings(facts.users.id_map.users),
         },
         "logDriver": "k8s-file",
-        "networkBackend": "none",
+        "networkBackend": "wpod",
         "ociRuntime": {
             "name": facts.runtime,
             "package": "",
@@ -190,6 +190,8 @@ def _own(facts: Facts, lacks: list[Missing]) -> Mapping[str, object]:
             "AardvarkDns": facts.networks.aardvark_dns,
             "Tun": facts.networks.tun,
             "IPv6": facts.networks.ipv6,
+            "DefaultRoute": facts.networks.way_out,
+            "ClientAddressesLost": list(networks.LOST_TO_ROOT if users.uid == 0 else networks.LOST_TO_USERS),
         },
         "OciRuntimes": [{"Name": one.name, "Path": one.path, "Version": one.version} for one in facts.runtimes],
         "Engine": {
