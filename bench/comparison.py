@@ -117,6 +117,7 @@ def sample_of(contestant: Contestant, count: int) -> Sample:
         surroundings=contestant.surroundings,
         warm_up=warm_up,
         kinds=contestant.kinds,
+        helpers=contestant.helpers,
     )
     return Sample(os_memory.measure(load), tuple(started))
 

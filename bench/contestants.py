@@ -29,6 +29,7 @@ class Contestant:
     surroundings: Callable[[], contextlib.AbstractContextManager[object]] | None = None
     kinds: int = 1
     slow: bool = False
+    helpers: int = 0
 
 
 Entrance = Callable[[Workplace, contextlib.ExitStack], Contestant]

@@ -3,10 +3,10 @@
     .venv/bin/python -m bench.guard [--recorded FILE]
 
 A short run of those figures that hardly depend on the machine: times as ratios to podman's, memory per container, what
-wpod adds to crun, kernels as ratios to native code. Each is held against bench/results/latest.json, and has grown where
-it is beyond the recorded spread and a tolerance on top. What seems to have grown is measured a second time, and the
-lesser value counts, for whatever else the machine does can only add. Exit status 1 where one has grown, 2 where nothing
-could be compared.
+wpod adds to crun, requests through published ports, kernels as ratios to native code. Each is held against
+bench/results/latest.json, and has grown where it is beyond the recorded spread and a tolerance on top. What seems to
+have grown is measured a second time, and the lesser value counts, for whatever else the machine does can only add. Exit
+status 1 where one has grown, 2 where nothing could be compared.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import comparison, figures, kernels, machine, managers, report, start
+from bench import comparison, figures, kernels, machine, managers, network_requests, networks, report, start
 from bench.commands import CommandFailed
 from bench.comparison import MEMORY, name_of
 from bench.contestants import NATIVE, SCALED, WASM
 from bench.figures import Scale, Section, number
+from bench.network_peers import PASTA, SLIRP, WPOD
+from bench.network_peers import WASM as WASM_WITH_PORT
+from bench.network_requests import Kind
 from bench.workplace import Workplace, workplace
 
 _NOTHING_COMPARED = 2
@@ -41,12 +44,19 @@ TOLERANCES: dict[Key, float] = {
     (start.NAME, "run -d, wpod wasm"): 0.10,
     (start.NAME, "run -d, wpod native"): 0.10,
     (start.NAME, "ps with 20"): 0.10,
+    (networks.NAME, f"{WPOD}, 50"): 0.05,
+    (networks.NAME, f"{WASM_WITH_PORT}, 100"): 0.05,
+    (networks.NAME, networks.run_name(WPOD, SLIRP)): 0.10,
+    (network_requests.NAME, network_requests.ratio_name(Kind.REQUESTS, WPOD, PASTA)): 0.15,
+    (network_requests.NAME, network_requests.ratio_name(Kind.BULK, WPOD, PASTA)): 0.15,
     (kernels.NAME, "geometric mean to gcc -O2"): 0.05,
     (kernels.NAME, "geometric mean to clang -O2"): 0.05,
 }
 _BENCHMARKS: dict[str, Callable[[Workplace, Scale], Section]] = {
     comparison.NAME: comparison.measure,
     start.NAME: start.measure,
+    networks.NAME: networks.measure,
+    network_requests.NAME: network_requests.measure,
     kernels.NAME: kernels.measure,
 }
 

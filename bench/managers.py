@@ -53,7 +53,8 @@ class Starter(Protocol):
 class Manager:
     """A command line like podman's, with an image and what it shall run.
 
-    `options` are some of `run`; `log_of` tells the log of a container by its ID.
+    `options` are some of `run`; `log_of` tells the log of a container by its ID. With `first_port`, container N
+    publishes its port 80 as `first_port` + N.
     """
 
     label: str
@@ -63,6 +64,7 @@ class Manager:
     environment: Mapping[str, str] = field(default_factory=dict)
     log_of: Callable[[str], str] = str
     options: tuple[str, ...] = ()
+    first_port: int = 0
 
     def seconds(self, *arguments: str) -> float:
         """Wall time of a command. Raises CommandFailed."""
@@ -73,11 +75,11 @@ class Manager:
 
     def start(self, number: int) -> float:
         """Start container `number` detached; the wall time of that."""
-        return self.seconds(*self._run(self.name(number)))
+        return self.seconds(*self._run(self.name(number), *self._publish(number)))
 
     def start_to_line(self, number: int) -> Started:
         """See `Starter`."""
-        return self._to_lines(self._run(self.name(number)))
+        return self._to_lines(self._run(self.name(number), *self._publish(number)))
 
     def start_by_one_command(self, count: int) -> Started:
         """Start the containers 1 to `count` with one command, until the line of each is in its log."""
@@ -93,6 +95,13 @@ class Manager:
     @property
     def scaled_name(self) -> str:
         return f"{self.label.replace(' ', '-')}-scaled"
+
+    def published(self, first_port: int) -> Manager:
+        """The same, with a port for each container."""
+        return replace(self, first_port=first_port)
+
+    def _publish(self, number: int) -> tuple[str, ...]:
+        return ("--publish", f"{self.first_port + number}:80") if self.first_port else ()
 
     def _run(self, name: str, *options: str) -> tuple[str, ...]:
         return ("run", "--detach", "--name", name, *options, *self.options, self.image, *self.guest)
@@ -146,18 +155,25 @@ def podman(place: Workplace, image: str, guest: Sequence[str] = IDLE) -> Iterato
     """podman on a store of its own that has wpod's `image`. Raises Missing, CommandFailed."""
     if os.geteuid() != 0:
         raise images.Missing("podman is compared as root only")
+    with podman_in(place, archive_of(place, image), image, guest) as manager:
+        yield manager
+
+
+@contextlib.contextmanager
+def podman_in(place: Workplace, archive: Path, image: str, guest: Sequence[str] = IDLE) -> Iterator[Manager]:
+    """podman as this place's account, with an image of an archive. Raises Missing, CommandFailed."""
     images.require("podman", "conmon")
     own = place.new_directory("podman")
-    command = (
+    command = place.by_account(
         "podman", "--root", f"{own}/store", "--runroot", f"{own}/run", "--tmpdir", f"{own}/libpod",
         "--storage-driver", "overlay",
     )  # fmt: skip
-    archive = archive_of(place, image)
+    environment = place.environment
     try:
-        commands.run((*command, "load", "--input", str(archive)))
-        manager = Manager("podman native", command, f"localhost/{image}", tuple(guest))
+        commands.run((*command, "load", "--input", str(archive)), environment)
+        manager = Manager("podman native", command, f"localhost/{image}", tuple(guest), environment)
         yield replace(manager, log_of=lambda name: f"{own}/store/overlay-containers/{name}/userdata/ctr.log")
     finally:
         with contextlib.suppress(commands.CommandFailed):
-            commands.run((*command, "rm", "--force", "--all", "--time", "0"))
+            commands.run((*command, "rm", "--force", "--all", "--time", "0"), environment)
         unmount_below(own)

@@ -54,7 +54,7 @@ class Load:
     start(n) is called once, and starts n. `surroundings` is entered after the first reading and left at the end: the
     daemon that they need. Then comes `warm_up`, because reading drops the caches: what the programs read from disk
     shall not be in the time of the first start; it leaves nothing. `kinds` kinds of containers take turns, each with as
-    many processes as it likes.
+    many processes as it likes; `helpers` processes more serve all of them.
     """
 
     count: int
@@ -65,6 +65,7 @@ class Load:
     surroundings: Callable[[], contextlib.AbstractContextManager[object]] | None = None
     warm_up: Callable[[], object] | None = None
     kinds: int = 1
+    helpers: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Cost:
     kinds: int = 1
     daemon_kB: float = 0.0  # noqa: N815 - a unit
     daemon_processes: int = 0
+    helpers: int = 0
 
     @property
     def total(self) -> float:
@@ -96,7 +98,7 @@ class Cost:
         """What speaks against the figure, or nothing: the machine was not idle."""
         if self.ended_meanwhile:
             return f"{self.ended_meanwhile} other processes ended meanwhile"
-        if (self.processes - self.daemon_processes) * self.kinds % self.containers:
+        if (self.processes - self.daemon_processes - self.helpers) * self.kinds % self.containers:
             return f"{self.processes} processes began for {self.containers} containers"
         return ""
 
@@ -162,6 +164,7 @@ def measure(load: Load) -> Cost:
         load.kinds,
         daemon_kilobytes,
         len(daemons),
+        load.helpers,
     )
 
 

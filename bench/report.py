@@ -178,6 +178,26 @@ def _rows(found: _Found) -> list[tuple[str, str, str]]:
         ("`ps` with 400, time", found.text("many", "ps with 400", "{} of podman's"), "podman with as many"),
         ("`rm -f -a` of 400", found.text("many", "rm -f -a of 400 wasm"), ""),
         (
+            "OS memory of a user's native container with a published port, helpers included, among 50",
+            found.text("networks", "wpod native with a port, 50"),
+            found.text("networks", "podman with slirp4netns, 50", "{} by podman"),
+        ),
+        ("the same of a wasm container, among 100", found.text("networks", "wpod wasm with a port, 100"), ""),
+        (
+            "`run -d -p` of a native image as a user, time",
+            found.text("networks", "run -d -p, wpod native with a port to podman with slirp4netns", "{} of podman's"),
+            "",
+        ),
+        (
+            "a request through a user's published port, time",
+            found.text(
+                "network-requests",
+                "time per request, 8 connections, wpod native with a port to podman with slirp4netns",
+                "{} of podman's",
+            ),
+            "",
+        ),
+        (
             "CPU-bound C compiled to wasm, geometric mean of 16 kernels",
             found.text("kernels", "geometric mean to gcc -O2", "{} of gcc -O2"),
             found.text("kernels", "geometric mean to clang -O2", "{} of clang -O2"),

@@ -19,7 +19,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import comparison, figures, kernels, machine, managers, many, memory, report, scale2000, shared_code, start
+from bench import (
+    comparison,
+    figures,
+    kernels,
+    machine,
+    managers,
+    many,
+    memory,
+    network_load,
+    network_requests,
+    networks,
+    report,
+    scale2000,
+    shared_code,
+    start,
+)
 from bench.commands import CommandFailed
 from bench.figures import Scale, Section
 from bench.workplace import TOP, Workplace, workplace
@@ -34,6 +49,9 @@ _BENCHMARKS: dict[str, Callable[[Workplace, Scale], Section]] = {
     many.NAME: many.measure,
     shared_code.NAME: shared_code.measure,
     kernels.NAME: kernels.measure,
+    networks.NAME: networks.measure,
+    network_requests.NAME: network_requests.measure,
+    network_load.NAME: network_load.measure,
 }
 
 

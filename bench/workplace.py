@@ -38,11 +38,15 @@ class Workplace:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """How it is called: by its name alone, or as the account, from a directory that everybody may enter."""
+        """How it is called: by its name alone, or as the account."""
+        return self.by_account(self.program)
+
+    def by_account(self, *command: str) -> tuple[str, ...]:
+        """How a command is called as who runs wpod here; another account starts where everybody may enter."""
         if not self.account:
-            return (self.program,)
+            return command
         user = (f"--reuid={self.account}", f"--regid={self.account}", "--init-groups")
-        return ("setpriv", *user, "env", "--chdir=/", self.program)
+        return ("setpriv", *user, "env", "--chdir=/", *command)
 
     @property
     def store(self) -> Path:
@@ -68,6 +72,8 @@ class Workplace:
         """A directory below this place, made where it is missing."""
         made = self.directory / name
         made.mkdir(parents=True, exist_ok=True)
+        if self.account:
+            shutil.chown(made, self.account, self.account)
         return made
 
 

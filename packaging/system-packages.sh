@@ -13,7 +13,7 @@ packages_of() {
     test) echo wasi-libc libclang-rt-14-dev-wasm32 wabt busybox-static zstd docker-registry apache2-utils openssl \
         podman golang-github-containers-common zsh fish bash-completion util-linux procps strace iproute2 ;;
     demo) echo wasi-libc libclang-rt-14-dev-wasm32 busybox-static ;;
-    bench) echo podman netavark golang-github-containers-common runc containerd mmdebstrap \
+    bench) echo podman netavark slirp4netns golang-github-containers-common runc containerd mmdebstrap wrk bind9-dnsutils \
         python3-matplotlib ;;
     vm) echo qemu-system-x86 mmdebstrap openssh-client e2fsprogs kmod ;;
     *) echo "error: no set of packages is called $1" >&2; exit 2 ;;

@@ -18,6 +18,9 @@ from bench import (
     guard,
     kernels,
     memory,
+    network_load,
+    network_peers,
+    network_requests,
     os_memory,
     paired,
     plots,
@@ -120,6 +123,34 @@ def test_what_was_started_before_a_failure_is_removed(monkeypatch: pytest.Monkey
     with pytest.raises(CommandFailed, match="the third one"):
         os_memory.measure(Load(5, start, removed.append, settle_seconds=0))
     assert removed == [2]
+
+
+def test_helpers_of_all_do_not_make_a_reading_doubtful() -> None:
+    cost = os_memory.Cost(50, {}, 0.0, processes=102, ended_meanwhile=0, start_milliseconds=1.0, helpers=2)
+    assert cost.doubt == ""
+    assert "103 processes" in replace(cost, processes=103).doubt
+
+
+def test_what_wrk_tells() -> None:
+    output = "  Latency Distribution\n     50%  173.00us\n     75%    2.18ms\nRequests/sec:   9747.79\n"
+    assert network_requests.told(output) == (pytest.approx(173e-6), 9747.79)
+    with pytest.raises(CommandFailed, match="Socket errors: connect 0, read 3"):
+        network_requests.told(f"{output}  Socket errors: connect 0, read 3, write 0, timeout 0\n")
+    with pytest.raises(CommandFailed, match="unable to connect"):
+        network_requests.told("unable to connect to 127.0.0.1:1 Connection refused")
+
+
+def test_what_changes_left_is_told_by_its_sort() -> None:
+    before = {"lease": ["a"], "rule": ["one", "two"]}
+    assert network_load.differences(before, before) == []
+    after = {"lease": ["a", "b"], "rule": ["two"]}
+    assert network_load.differences(before, after) == ["lease left: b", "rule gone: one"]
+
+
+def test_each_way_to_publish_has_its_own_ports() -> None:
+    labels = (network_peers.WPOD, network_peers.WASM, network_peers.SLIRP, network_peers.PASTA)
+    ports = {network_peers.port_of(label, number) for label in labels for number in range(-5, 400)}
+    assert len(ports) == 4 * 405
 
 
 def test_code_is_the_executable_mappings_of_other_files_than_the_program() -> None:
