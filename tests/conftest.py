@@ -24,7 +24,8 @@ from tests.support.command import Wpod, eventually
 
 _TOP = Path(__file__).parents[1]
 # A skip that isn't for one of these reasons fails the session where WPOD_TESTS_FORBID_SKIPS is set (CI).
-_ALLOWED_SKIPS = ("Go 1.21 or newer is not installed", "only root can mount a file system")
+_ALLOWED_SKIPS = ("Go 1.21 or newer is not installed", "only root can mount a file system",
+                  "only root has interfaces of the host")  # fmt: skip
 _unexpected_skips: list[str] = []
 
 

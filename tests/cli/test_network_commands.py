@@ -100,9 +100,18 @@ def test_ls(fresh: Wpod) -> None:
         ("driver=bridge",): ["alpha", "wpod", "zeta"],
         ("driver=macvlan",): [],
         (f"id={found[0]['id'][:12]}",): ["alpha"],
+        ("label!=tier",): ["wpod"],
+        ("label!=tier=back", "label!=tier=front"): ["wpod"],
+        ("label!=tier=back",): ["alpha", "wpod"],
+        ("dangling=true",): ["alpha", "wpod", "zeta"],
+        ("dangling=false",): [],
+        ("until=1h", "name=a"): [],
+        ("until=2100-01-01", "name=a"): ["alpha", "zeta"],
     }.items():
         assert names(fresh, *(word for term in terms for word in ("--filter", term))) == expected, terms
     fresh("network", "ls", "--filter", "colour=red").fails(125, "colour")
+    fresh("network", "ls", "--filter", "dangling=perhaps").fails(125, "dangling", "true or false")
+    fresh("network", "ls", "--filter", "until=perhaps").fails(125, "perhaps")
     fresh("network", "ls", "--quiet", "--format", "json").fails(125, "cannot be used together")
 
 
@@ -119,11 +128,30 @@ REFUSED = {
     ("--subnet", "10.218.0.0/24", "--ip-range", ""): "ip-range",
     ("--gateway", "10.218.0.1"): "--subnet",
     ("--ip-range", "10.218.0.0/25"): "--subnet",
-    ("--driver", "macvlan"): "macvlan",
+    ("--driver", "macvlan"): "macvlan",  # as root for want of a subnet
     ("--driver", "ipvlan"): "ipvlan",
+    ("--ipam-driver", "dhcp"): "dhcp is not supported",
+    ("--ipam-driver", "none", "--subnet", "10.218.0.0/24"): "--subnet",
+    ("--ipam-driver", "ours"): "host-local",
+    ("--dns", "192.0.2.1", "--disable-dns"): "name server",
+    ("--dns", "here"): "address",
+    ("--route", "198.51.100.0/24"): "GATEWAY",
+    ("--route", "198.51.100.1/24,10.218.0.1"): "host bits",
+    ("--route", "198.51.100.0/24,fd00::1"): "versions",
+    ("--route", "198.51.100.0/24,10.218.0.1,0"): "metric",
+    ("--route", "0.0.0.0/0,10.218.0.1"): "default route",
+    ("--subnet", "10.218.0.0/24", "--route", "198.51.100.0/24,10.219.0.1"): "no subnet",
     ("--driver", "overlay"): "overlay",
     ("--opt", "mtu=1"): "MTU",
+    ("--opt", "mtu=70000"): "MTU",
+    ("--opt", "mtu"): "KEY=VALUE",
     ("--opt", "colour=red"): "mtu",
+    ("--opt", "parent=lo"): "parent",
+    ("--opt", "vlan=4095"): "vlan",
+    ("--opt", "isolate=false"): "isolate=false",
+    ("--opt", "isolate=maybe"): "true or false",
+    ("--opt", "no_default_route=x"): "true or false",
+    ("--opt", "vrf=x"): "vrf is not supported yet",
     ("--interface-name", "a/b"): "interface",
     ("--interface-name", "a" * 16): "15",
     ("--interface-name", "br-taken"): "br-taken",
@@ -143,6 +171,33 @@ def test_what_create_refuses(fresh: Wpod) -> None:
     assert names(fresh) == ["taken", "wpod"]
 
 
+def test_name_servers_of_a_network(fresh: Wpod) -> None:
+    fresh("network", "create", "--dns", "192.0.2.1,192.0.2.2", "--dns", "2001:db8::1", "named").ok()
+    fresh("network", "create", "--disable-dns", "nameless").ok()
+    assert one(fresh, "named")["network_dns_servers"] == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+    update = ("network", "update")
+    assert fresh(*update, "--dns-add", "192.0.2.9", "--dns-drop", "192.0.2.2,192.0.2.77", "named").ok().out == ""
+    assert one(fresh, "named")["network_dns_servers"] == ["192.0.2.1", "2001:db8::1", "192.0.2.9"]
+    fresh(*update, "--dns-add", "192.0.2.9", one(fresh, "named")["id"][:12]).ok()
+    assert one(fresh, "named")["network_dns_servers"] == ["192.0.2.1", "2001:db8::1", "192.0.2.9"]
+    fresh(*update, "named").fails(125, "--dns-add")
+    fresh(*update, "--dns-add", "x", "named").fails(125, "--dns-add", "address")
+    fresh(*update, "--dns-add", "192.0.2.1", "x").fails(125, "network not found: x")
+    for name in ("nameless", "wpod"):
+        fresh(*update, "--dns-add", "192.0.2.1", name).fails(125, name, "no name server")
+
+
+def test_routes_and_who_gives_addresses(fresh: Wpod) -> None:
+    fresh("network", "create", "--subnet", _SUBNET, "--route", "198.51.100.0/24,10.217.3.7,5", "routed").ok()
+    route = {"destination": "198.51.100.0/24", "gateway": "10.217.3.7", "metric": 5}
+    assert one(fresh, "routed")["routes"] == [route]
+    fresh("network", "create", "--ipam-driver", "none", "bare").ok()
+    assert (
+        fresh("network", "inspect", "--format", "{{.IPAMOptions.driver}} {{len .Subnets}}", "bare").ok().line
+        == "none 0"
+    )
+
+
 def test_what_is_not_there(fresh: Wpod) -> None:
     fresh("network", "exists", "x").exits(1)
     assert fresh("network", "inspect", "x").fails(125, "network not found: x").out == "[]\n"
@@ -152,6 +207,8 @@ def test_what_is_not_there(fresh: Wpod) -> None:
     fresh("network", "disconnect", "x", "c").fails(125, "no such container")
     fresh("network", "connect", "wpod", "c").fails(125, "no such container")
     fresh("network", "reload", "c").fails(125, "no such container")
+    fresh("network", "reload").fails(125)
+    assert fresh("network", "reload", "--all").ok().out == ""
 
 
 def test_rm_goes_on_past_what_is_not_there(fresh: Wpod) -> None:
@@ -164,6 +221,11 @@ def test_rm_goes_on_past_what_is_not_there(fresh: Wpod) -> None:
 
 def test_prune_takes_what_fits(fresh: Wpod) -> None:
     fresh("network", "create", "--label", "old", "a").ok()
+    fresh("network", "create", "b").ok()
+    for term in ("name=a", "driver=bridge", "dangling=true"):
+        fresh("network", "prune", "--force", "--filter", term).fails(125, "invalid filter")
+    assert fresh("network", "prune", "--force", "--filter", "until=1h").ok().out == ""
+    assert fresh("network", "prune", "--force", "--filter", "label!=old").ok().out == "b\n"
     fresh("network", "create", "b").ok()
     assert fresh("network", "prune", "--force", "--filter", "label=old").ok().out == "a\n"
     assert fresh("network", "prune", "--force").ok().out == "b\n"

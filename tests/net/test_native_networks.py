@@ -207,3 +207,41 @@ def test_connected_and_disconnected_while_it_runs(networked: Wpod) -> None:
     networked("network", "rm", "near").fails(2, "first")
     networked("network", "rm", "-f", "-t", "0", "near", "far").ok()
     assert networked("ps", "-aq").ok().out == ""
+
+
+def test_name_servers_of_a_network(networked: Wpod) -> None:
+    """The network's own name server asks them, from one moment to the next also for those that run already."""
+    networked("network", "create", "--subnet", "10.225.0.0/24", "named").ok()
+    networked("network", "create", "--subnet", "10.226.0.0/24", "other").ok()
+    inside = started(networked, "a", "--network", "named:ip=10.225.0.10")
+    server = started(networked, "b", "--network", "named:ip=10.225.0.53")
+    started(networked, "c", "--network", "other:ip=10.226.0.10")
+    with server:
+        server.serve_names("10.225.0.53", "192.0.2.80")
+        networked("network", "update", "--dns-add", "10.225.0.53", "named").ok()
+        eventually(lambda: inside.look_up("somewhere.example", "10.225.0.1") == ["192.0.2.80"])
+        other = Inside(int(networked.field("c", "{{.State.Pid}}")))
+        assert other.look_up("somewhere.example", "10.226.0.1") != ["192.0.2.80"]
+        networked("network", "update", "--dns-drop", "10.225.0.53", "named").ok()
+        eventually(lambda: inside.look_up("somewhere.example", "10.225.0.1") != ["192.0.2.80"])
+        assert inside.look_up("b.dns.podman", "10.225.0.1") == ["10.225.0.53"]
+
+
+def test_reload_of_single_containers(networked: Wpod) -> None:
+    """What somebody took away is there again, and only what belongs to the container's networks."""
+    for name in ("one", "two"):
+        networked("network", "create", name).ok()
+    inside = started(networked, "a", "--network", "one")
+    started(networked, "b", "--network", "two")
+    networked("create", "--name", "c", "--network", "one", PROBE, *SLEEP).ok()
+    started(networked, "d", "--network", "none")
+    long = networked.field("a", "{{.Id}}")
+    gateway = networked("network", "inspect", "-f", "{{(index .Subnets 0).Gateway}}", "one").ok().line
+    assert networked("network", "reload", "a").ok().line == long
+    done = networked("network", "reload", "c", "a", "d")
+    assert (done.status, done.out) == (125, f"{long}\n")
+    assert "c is not running" in done.err
+    assert "d is on no network" in done.err
+    assert len(networked("network", "reload", "--all").ok().out.split()) == 2
+    networked("network", "reload", "--latest").fails(125, "d")
+    eventually(lambda: inside.look_up("a.dns.podman", gateway) == [address_of(networked, "a", "one")])

@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from wpod.model.network import Driver, Lease, Network, Subnet
+from wpod.frozen import replace
+from wpod.model.network import Driver, Lease, Network, Route, Subnet
 from wpod.net import links
 
 SUBNETS = (Subnet("10.89.0.0/24", "10.89.0.1"), Subnet("fd00:3::/64", "fd00:3::1"))
@@ -26,6 +27,8 @@ def test_each_message_is_whole() -> None:
         *links.template(NETWORK, "eth0", 0),
         *links.relay_routes(),
         links.remove_link("x"),
+        links.remove_bridge(NETWORK),
+        links.remove_interface(NETWORK, LEASE),
     ]
     for message in messages:
         assert header(message)[0] == len(message.content), message.name
@@ -67,6 +70,46 @@ def test_a_second_network_has_another_interface_and_a_worse_route() -> None:
 def test_an_internal_network_has_no_route() -> None:
     internal = Network(4, "i", "b" * 64, Driver.BRIDGE, "wpod4", 0, NETWORK.subnets, internal=True)
     assert "route" not in [one.name for one in links.template(internal, "eth0", 0)]
+
+
+def test_an_interface_on_a_parent() -> None:
+    """lo stands for the parent: its index is 1. The modes are the kernel's numbers (linux/if_link.h)."""
+    for driver, mode, packed in (
+        (Driver.MACVLAN, "", struct.pack("=I", 4)),
+        (Driver.MACVLAN, "passthru", struct.pack("=I", 8)),
+        (Driver.IPVLAN, "", struct.pack("=H", 0)),
+        (Driver.IPVLAN, "l3s", struct.pack("=H", 2)),
+    ):
+        options = (("mode", mode),) if mode else ()
+        network = Network(5, "p", "c" * 64, driver, "lo", 0, SUBNETS, options=options)
+        template = links.template(network, "eth0", 0)
+        made = links.filled(template, LEASE)
+        assert [one.name for one in made[:3]] == ["loopback", driver.value, "interface"]
+        assert made[1].here
+        assert made[1].pid_offset > 0
+        message = made[1].content
+        assert driver.value.encode() + b"\0" in message
+        assert struct.pack("=HHI", 8, 5, 1) in message  # IFLA_LINK
+        assert struct.pack("=HH", 4 + len(packed), 1) + packed in message  # IFLA_*VLAN_MODE
+        assert (bytes.fromhex("020000000007") in message) == (driver is Driver.MACVLAN)
+        assert all(mark not in message for mark in (links._NAME, links._MAC))
+        assert not links.remove_interface(network, LEASE).here
+
+
+def test_options_of_a_bridge() -> None:
+    options = (("vlan", "7"), ("mtu", "1400"), ("metric", "42"))
+    routes = (Route("198.51.100.0/24", "10.89.0.9", 5),)
+    network = Network(6, "o", "d" * 64, Driver.BRIDGE, "wpod6", 0, SUBNETS, options=options, routes=routes)
+    bridge = links.bridge(network)[0].content
+    assert struct.pack("=HHBxxx", 5, 7, 1) in bridge  # IFLA_BR_VLAN_FILTERING
+    assert struct.pack("=HHHxx", 6, 39, 7) in bridge  # IFLA_BR_VLAN_DEFAULT_PVID
+    assert struct.pack("=HHI", 8, 4, 1400) in bridge  # IFLA_MTU
+    found = [one.content for one in links.template(network, "eth0", 0) if one.name == "route"]
+    metrics = [next(number for number in (42, 5) if struct.pack("=HHI", 8, 6, number) in one) for one in found]
+    assert metrics == [42, 42, 5]
+    assert bytes([198, 51, 100, 0]) in found[2]
+    without = replace(network, options=(("no_default_route", "true"),))
+    assert [one.name for one in links.template(without, "eth0", 0)].count("route") == 1
 
 
 def test_link_names_tell_containers_and_networks_apart() -> None:

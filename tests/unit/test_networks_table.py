@@ -66,7 +66,7 @@ def test_an_empty_table(table: NetworkTable) -> None:
     with pytest.raises(NotThere, match="network not found: x"):
         table.find("x")
     with pytest.raises(NotThere, match="net7"):
-        table.update(network(7))
+        table.update("net7", lambda one: one)
 
 
 def test_what_is_recorded_is_found_again(table: NetworkTable) -> None:
@@ -77,7 +77,7 @@ def test_what_is_recorded_is_found_again(table: NetworkTable) -> None:
     with pytest.raises(AmbiguousName):
         table.find("0" * 12)
     changed = replace(made, dns_servers=("10.0.0.1",))
-    table.update(changed)
+    table.update("b", lambda _: changed)
     assert table.find("b") == changed
     with pytest.raises(NameTaken, match="b already used"):
         recorded(table, "10.92.0.0/24", name="b")

@@ -238,6 +238,7 @@ def test_namespaces(network: NetworkMode, cgroup_v2: bool, expected: set[str]) -
 
 def test_an_annotation_never_selects_what_executes() -> None:
     given = {"run.oci.handler": "wasm", "module.wasm.image/variant": "compat", "mine": "kept"}
+    given |= {"run.oci.hooks.stdout": "/etc/x", "run.oci.hooks.stderr": "/etc/x"}
     assert spec(facts(annotations=given))["annotations"] == {"mine": "kept"}
 
 

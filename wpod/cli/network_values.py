@@ -9,7 +9,7 @@ from __future__ import annotations
 from wpod.cli import values
 from wpod.errors import NotSupportedYet
 from wpod.model import ids
-from wpod.model.network import Attachment, NetworkMode, NetworkWord, Port, Protocol, PublishedPort
+from wpod.model.network import AddressDriver, Attachment, NetworkMode, NetworkWord, Port, Protocol, PublishedPort, Route
 
 _LARGEST_PORT = 65535
 _MOST_PORTS = 4096
@@ -237,21 +237,37 @@ def subnet(text: str) -> str:
 
 
 def network_option(text: str) -> tuple[str, str]:
-    """--opt: `mtu=BYTES` so far."""
+    """--opt: KEY=VALUE; which keys there are depends on the driver (`wpod.plan.network_options`)."""
     key, equals, value = text.partition("=")
-    if key in (
-        "isolate",
-        "vlan",
-        "metric",
-        "mode",
-        "parent",
-        "no_default_route",
-        "vrf",
-        "com.docker.network.bridge.name",
-    ):
-        raise NotSupportedYet(f"the network option {key}")
-    if key not in ("mtu", "com.docker.network.driver.mtu") or not equals:
-        raise ValueError("must be mtu=BYTES")
-    if not (value.isascii() and value.isdigit() and 1280 <= int(value[:6]) <= _LARGEST_PORT):
-        raise ValueError(f"has an MTU that is not a number from 1280 to {_LARGEST_PORT}")
-    return "mtu", value
+    if not key or not equals:
+        raise ValueError("must be KEY=VALUE")
+    return key, value
+
+
+def address_driver(text: str) -> str:
+    """--ipam-driver."""
+    if text == "dhcp":
+        raise NotSupportedYet("the ipam driver dhcp", hint="--ipam-driver none, and a DHCP client in the container")
+    return values.choice(*(one.value for one in AddressDriver))(text)
+
+
+def route(text: str) -> Route:
+    """--route: `CIDR,GATEWAY[,METRIC]`."""
+    import ipaddress
+
+    fields = text.split(",")
+    if len(fields) not in (2, 3):
+        raise ValueError("must be CIDR,GATEWAY[,METRIC]")
+    metric = fields[2] if len(fields) == 3 else "100"
+    if not (metric.isascii() and metric.isdigit() and len(metric) < 11 and 0 < int(metric) < 1 << 32):
+        raise ValueError(f"has a metric that is not a number from 1 to {(1 << 32) - 1}")
+    try:
+        destination = ipaddress.ip_network(fields[0])
+    except ValueError:
+        raise ValueError("has a destination that is not in CIDR form without host bits") from None
+    gateway = address(fields[1])
+    if (destination.version == 6) != (":" in gateway):
+        raise ValueError("has a destination and a gateway of different versions of IP")
+    if not destination.prefixlen:
+        raise ValueError("has the default route for its destination: that one is the gateway of --subnet")
+    return Route(str(destination), gateway, int(metric))

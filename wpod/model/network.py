@@ -29,6 +29,13 @@ class Driver(enum.Enum):
     IPVLAN = "ipvlan"
 
 
+class AddressDriver(enum.Enum):
+    """Who gives out a network's addresses: wpod, or nobody (podman-network-create(1), --ipam-driver)."""
+
+    HOST_LOCAL = "host-local"
+    NONE = "none"
+
+
 class Protocol(enum.Enum):
     """What a port can be published for."""
 
@@ -50,10 +57,20 @@ class Subnet:
 
 
 @frozen
+class Route:
+    """A route that each container of a network gets besides the default one; `destination` in CIDR form."""
+
+    destination: str
+    gateway: str
+    metric: int = 100
+
+
+@frozen
 class Network:
     """One recorded network. `number` tells it from all others that there ever were; the bridge's index follows from it.
 
-    `interface` is the bridge's name, or the parent interface of macvlan and ipvlan. `options` are --opt's.
+    `interface` is the bridge's name, or the parent interface of macvlan and ipvlan ("": that of the default route).
+    `options` are --opt's, `dns_servers` whom its name server asks ((): whom the host asks).
     """
 
     number: int
@@ -69,6 +86,17 @@ class Network:
     dns_servers: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    address_driver: AddressDriver = AddressDriver.HOST_LOCAL
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def is_bridge(self) -> bool:
+        """Whether it has a bridge here, with the gateways' addresses, firewall, names and published ports."""
+        return self.driver is Driver.BRIDGE
+
+    def option(self, name: str) -> str:
+        """What --opt NAME said, "" where it didn't."""
+        return dict(self.options).get(name, "")
 
 
 @frozen

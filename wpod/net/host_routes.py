@@ -8,6 +8,7 @@ import ipaddress
 import socket
 import struct
 
+from wpod.errors import NotThere
 from wpod.plan.addresses import AnyNetwork
 
 _SIOCGIFADDR = 0x8915
@@ -50,6 +51,31 @@ def has_way_out() -> bool:
 def _leads_out(words: list[str]) -> bool:
     """A default route that isn't the one which refuses what no other route takes (it is on lo)."""
     return words[1] == "00" and words[3] == "00" and words[9] != "lo"
+
+
+def parent_index(name: str) -> int:
+    """The index of an interface of the host; "" means the one of the default route. Raises NotThere."""
+    wanted = name or _of_default_route()
+    if not wanted:
+        raise NotThere("there is no default route whose interface could be the network's parent", hint="-o parent=NAME")
+    try:
+        return socket.if_nametoindex(wanted)
+    except OSError:
+        raise NotThere(f"parent interface {wanted} does not exist") from None
+
+
+def _of_default_route() -> str:
+    with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
+        for line in file.readlines()[1:]:
+            words = line.split()
+            if words[1] == words[7] == "00000000":
+                return words[0]
+    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
+        for line in file:
+            words = line.split()
+            if _leads_out(words):
+                return words[9]
+    return ""
 
 
 def _routes4() -> list[AnyNetwork]:

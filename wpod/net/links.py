@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from wpod.errors import WpodError
 from wpod.frozen import frozen
 from wpod.model.network import Driver, Lease, Network
+from wpod.net import host_routes
+from wpod.plan.network_options import MODES, is_set
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 # Counts the changes of what `template` makes, for templates are kept.
-TEMPLATE_VERSION = 2
+TEMPLATE_VERSION = 3
 _HEADER = f"wpod-links {VERSION}"
 # Bridges have an index of their own choice, so that nobody has to ask for it: far above what the kernel counts up.
 _BRIDGE_INDEX = 1 << 30
@@ -91,10 +93,12 @@ def from_text(text: str) -> list[Message]:
 def bridge(network: Network) -> list[Message]:
     """Makes a network's bridge with the gateways' addresses; what is there already is left alone."""
     index = bridge_index(network)
-    options = dict(network.options)
-    mtu = [("IFLA_MTU", int(options["mtu"]))] if "mtu" in options else []
-    info = {"attrs": [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", {"attrs": [("IFLA_BR_FORWARD_DELAY", 0)]})]}
-    attributes = [("IFLA_IFNAME", network.interface), *mtu, ("IFLA_LINKINFO", info)]
+    data: list[tuple[str, Any]] = [("IFLA_BR_FORWARD_DELAY", 0)]
+    vlan = network.option("vlan")
+    if vlan:  # the bridge itself and each port that comes are in it, untagged
+        data += [("IFLA_BR_VLAN_FILTERING", 1), ("IFLA_BR_VLAN_DEFAULT_PVID", int(vlan))]
+    info = {"attrs": [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", {"attrs": data})]}
+    attributes = [("IFLA_IFNAME", network.interface), *_mtu(network), ("IFLA_LINKINFO", info)]
     messages = [Message(True, "bridge", _link(index, attributes, _CREATE), errno.EEXIST)]
     for subnet in network.subnets:
         if subnet.gateway:
@@ -109,6 +113,20 @@ def remove_link(name: str) -> Message:
     """Takes a link away; one that isn't there is done already."""
     attributes = [("IFLA_IFNAME", name)]
     return Message(True, "link", _encoded("link", {"index": 0}, attributes, _DELETE_LINK, _CHANGE), errno.ENODEV)
+
+
+def remove_bridge(network: Network) -> Message:
+    """Takes a network's bridge away, by its index: a link of its name may be somebody else's."""
+    return Message(True, "bridge", _encoded("link", {"index": bridge_index(network)}, [], _DELETE_LINK, _CHANGE),
+                   errno.ENODEV)  # fmt: skip
+
+
+def remove_interface(network: Network, lease: Lease) -> Message:
+    """Takes a container's interface away: by the end on the bridge, or in the container where there is no other end."""
+    if network.is_bridge:
+        return remove_link(link_name(lease))
+    attributes = [("IFLA_IFNAME", lease.interface)]
+    return Message(False, "link", _encoded("link", {"index": 0}, attributes, _DELETE_LINK, _CHANGE), errno.ENODEV)
 
 
 def relay_routes() -> list[Message]:
@@ -134,25 +152,67 @@ def template(network: Network, interface: str, position: int) -> list[Message]:
         block = ipaddress.ip_network(subnet.subnet)
         own = ipaddress.ip_address(_ADDRESS4 if block.version == 4 else _ADDRESS6)
         messages.append(Message(False, "address", _address(index, f"{own}/{block.prefixlen}")))
-    if not network.internal:
+    if not network.internal and not is_set(network.option("no_default_route")):
+        metric = int(network.option("metric") or 100 + position)
         messages += [
-            Message(False, "route", _route(subnet.gateway, index, 100 + position), errno.EEXIST)
+            Message(False, "route", _route(subnet.gateway, index, metric), errno.EEXIST)
             for subnet in network.subnets
             if subnet.gateway
         ]
+    for one in network.routes:
+        content = _route(one.gateway, index, one.metric, one.destination)
+        messages.append(Message(False, "route", content, errno.EEXIST))
     return messages
 
 
 def _interface(network: Network, index: int) -> list[Message]:
+    return _veth(network, index) if network.is_bridge else [_on_parent(network, index)]
+
+
+def _on_parent(network: Network, index: int) -> Message:
+    """A macvlan or ipvlan on the parent interface, made in the container's namespace at once, with a known index.
+
+    ipvlan has the parent's hardware address.
+    """
+    mode, kind = network.option("mode"), network.driver.value
+    if network.driver is Driver.MACVLAN:
+        data: list[tuple[str, Any]] = [("IFLA_MACVLAN_MODE", mode or "bridge")]
+        address = [("IFLA_ADDRESS", _mac(_MAC))]
+    else:
+        data, address = [("IFLA_IPVLAN_MODE", MODES[Driver.IPVLAN].index(mode or "l2"))], []
+    info = {"attrs": [("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", {"attrs": data})]}
+    attributes = [
+        ("IFLA_IFNAME", _NAME.decode()),
+        ("IFLA_LINK", host_routes.parent_index(network.interface)),
+        ("IFLA_NET_NS_PID", _PID),
+        *address,
+        *_mtu(network),
+        ("IFLA_LINKINFO", info),
+    ]
+    made = _link(index, attributes, _CREATE)
+    mark = _PID.to_bytes(4, "little")
+    _check_marks((made, mark), (made, _NAME), *(((made, _MAC),) if address else ()))
+    return Message(True, kind, made, 0, made.index(mark))
+
+
+def _mtu(network: Network) -> list[tuple[str, int]]:
+    mtu = network.option("mtu")
+    return [("IFLA_MTU", int(mtu))] if mtu else []
+
+
+def _check_marks(*pairs: tuple[bytes, bytes]) -> None:
+    """Each message has its mark once. Raises WpodError."""
+    if any(content.count(mark) != 1 for content, mark in pairs):
+        raise WpodError("the link messages of a network can't be made: pyroute2 writes them in another way")
+
+
+def _veth(network: Network, index: int) -> list[Message]:
     """A veth on the bridge, whose other end is moved into the container's namespace, where it gets a known index.
 
     Made there at once, the index would be any: the kernel heeds a wish for the peer's only beside one for the first.
     What an interrupted start has left is taken away before.
     """
-    options = dict(network.options)
-    mtu = [("IFLA_MTU", int(options["mtu"]))] if "mtu" in options else []
-    if network.driver is not Driver.BRIDGE:
-        raise WpodError(f"the driver {network.driver.value} has no links of this kind")
+    mtu = _mtu(network)
     # Otherwise the kernel makes as many queues as the machine has processors, a kilobyte each, at both ends.
     queues = [("IFLA_NUM_TX_QUEUES", 1), ("IFLA_NUM_RX_QUEUES", 1)]
     peer = {"attrs": [("IFLA_IFNAME", _PEER.decode()), ("IFLA_ADDRESS", _mac(_MAC)), *mtu, *queues]}
@@ -168,8 +228,7 @@ def _interface(network: Network, index: int) -> list[Message]:
     destination = [("IFLA_IFNAME", _PEER.decode()), ("IFLA_NET_NS_PID", _PID), ("IFLA_NEW_IFINDEX", index)]
     moved = _link(0, destination, _CHANGE)
     mark = _PID.to_bytes(4, "little")
-    if moved.count(mark) != 1 or any(made.count(one) != 1 for one in (_NAME, _PEER, _MAC)):
-        raise WpodError("the link messages of a network can't be made: pyroute2 writes them in another way")
+    _check_marks((moved, mark), *((made, one) for one in (_NAME, _PEER, _MAC)))
     return [
         remove_link(_NAME.decode()),
         Message(True, "veth", made),
@@ -223,10 +282,12 @@ def _address(index: int, text: str) -> bytes:
     return _encoded("address", fields, attributes, _NEW_ADDRESS, _CREATE)
 
 
-def _route(gateway: str, index: int, metric: int) -> bytes:
-    """The default route."""
-    fields = {"family": 10 if ":" in gateway else 2, "table": 254, "proto": 4, "type": 1}
-    attributes = [("RTA_GATEWAY", gateway), ("RTA_OIF", index), ("RTA_PRIORITY", metric)]
+def _route(gateway: str, index: int, metric: int, destination: str = "") -> bytes:
+    """The route to a destination in CIDR form; "" is the default route."""
+    address, _, length = destination.partition("/")
+    fields = {"family": 10 if ":" in gateway else 2, "dst_len": int(length or 0), "table": 254, "proto": 4, "type": 1}
+    attributes: list[tuple[str, Any]] = [("RTA_DST", address)] if address else []
+    attributes += [("RTA_GATEWAY", gateway), ("RTA_OIF", index), ("RTA_PRIORITY", metric)]
     return _encoded("route", fields, attributes, _NEW_ROUTE, _CREATE)
 
 

@@ -1,40 +1,24 @@
-"""Networks as records: the default one, and what `wpod network` makes, changes and removes."""
+"""Networks as records: the default one, and what `wpod network` changes and removes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from wpod.errors import CannotEnforce, InUse, NameTaken, NotThere, UsageError
 from wpod.formats.state_file import Kind
-from wpod.frozen import field, frozen, replace
+from wpod.frozen import replace
 from wpod.model.container import Container, Status
-from wpod.model.network import DEFAULT_NETWORK, Attachment, Driver, Network, NetworkMode, Subnet
+from wpod.model.network import DEFAULT_NETWORK, Attachment, Driver, Network, NetworkMode
 from wpod.net import host_routes
 from wpod.operations.locks import container_lock
+from wpod.operations.network_create import free_interface
 from wpod.plan import addresses
 from wpod.queries import containers as queries
 from wpod.queries.networks import find
 from wpod.storage.store import Store
-
-# What --network means by these is no network (`wpod.cli.network_values`).
-_MODES = frozenset(("bridge", "container", "default", "host", "none", "ns", "pasta", "private", "slirp4netns"))
-
-
-@frozen
-class NetworkRequest:
-    """What `network create` was asked for; no name and no subnets leave them to wpod."""
-
-    name: str
-    subnets: tuple[addresses.SubnetRequest, ...] = ()
-    interface: str = ""
-    internal: bool = False
-    ipv6: bool = False
-    dns: bool = True
-    options: tuple[tuple[str, str], ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def ensure_default(store: Store) -> Network:
@@ -57,85 +41,9 @@ def _default(number: int, present: Sequence[Network], taken: Sequence[addresses.
         subnet = addresses.free_subnet(used)
     else:
         subnet = addresses.check_subnet(addresses.SubnetRequest(addresses.DEFAULT_SUBNET))
-    interface = _free_interface("wpod0", present)
+    interface = free_interface("wpod0", present)
     return Network(number, DEFAULT_NETWORK, os.urandom(32).hex(), Driver.BRIDGE, interface, time.time_ns(), (subnet,),
                    dns=False)  # fmt: skip
-
-
-def create(store: Store, request: NetworkRequest) -> Network:
-    """Record a network; its bridge is made when somebody starts on it.
-
-    Raises NameTaken, UsageError (a gateway outside of its subnet, overlapping subnets), InUse (no subnet is left).
-    """
-    if request.name == DEFAULT_NETWORK:
-        raise NameTaken(f"network name {request.name} already used")
-    if request.name in _MODES:
-        raise UsageError(f"a network can't have the name {request.name}: it is a mode of --network")
-    taken = host_routes.taken()
-    return store.networks.insert(lambda number, present: _made(request, number, present, taken))
-
-
-def _made(
-    request: NetworkRequest, number: int, present: Sequence[Network], taken: Sequence[addresses.AnyNetwork]
-) -> Network:
-    names = {one.name for one in present}
-    name = request.name or next(f"net{index}" for index in range(len(names) + 1) if f"net{index}" not in names)
-    if request.interface and request.interface in {one.interface for one in present}:
-        raise UsageError(f"interface name {request.interface} is that of another network")
-    subnets = _subnets(request, present, taken)
-    return Network(
-        number=number,
-        name=name,
-        network_id=os.urandom(32).hex(),
-        driver=Driver.BRIDGE,
-        interface=request.interface or _free_interface(f"wpod{number}", present),
-        created_nanoseconds=time.time_ns(),
-        subnets=subnets,
-        internal=request.internal,
-        ipv6=request.ipv6 or any(":" in one.subnet for one in subnets),
-        dns=request.dns,
-        options=request.options,
-        labels=request.labels,
-    )
-
-
-def _subnets(
-    request: NetworkRequest, present: Sequence[Network], taken: Sequence[addresses.AnyNetwork]
-) -> tuple[Subnet, ...]:
-    """What was given, checked; else the lowest free one. With --ipv6, one of each version at least."""
-    chosen: list[Subnet] = []
-    default = addresses.parse_subnet(addresses.DEFAULT_SUBNET)  # reserved also before its first use
-    used = [default, *taken, *(addresses.parse_subnet(one.subnet) for network in present for one in network.subnets)]
-    for wanted in request.subnets:
-        subnet = addresses.check_subnet(wanted)
-        block = addresses.parse_subnet(subnet.subnet)
-        other = addresses.overlapping(subnet, present)
-        if other is not None:
-            raise UsageError(f"the subnet {block} overlaps with the one of network {other.name}")
-        if any(block.overlaps(addresses.parse_subnet(one.subnet)) for one in chosen):
-            raise UsageError(f"the subnet {block} overlaps with another one of this network")
-        if block.overlaps(default) and not any(one.name == DEFAULT_NETWORK for one in present):
-            raise UsageError(f"the subnet {block} overlaps with the one of network {DEFAULT_NETWORK}")
-        if any(block.overlaps(one) for one in used):
-            raise UsageError(f"the subnet {block} overlaps with one that this machine has an address or a route of")
-        chosen.append(subnet)
-        used.append(block)
-    if not any(":" not in one.subnet for one in chosen) and not (chosen and request.ipv6 is False):
-        chosen.insert(0, addresses.free_subnet(used))
-    if request.ipv6 and not any(":" in one.subnet for one in chosen):
-        chosen.append(addresses.local_ipv6_subnet(os.urandom(5)))
-    return tuple(chosen)
-
-
-def _free_interface(wanted: str, present: Sequence[Network]) -> str:
-    """The wanted name, or the next number that no network and, as root, nobody on the host has."""
-    used = {one.interface for one in present}
-    if os.geteuid() == 0:
-        used |= host_routes.interfaces()
-    number = int(wanted.removeprefix("wpod"))
-    while f"wpod{number}" in used:
-        number += 1
-    return f"wpod{number}"
 
 
 def remove(store: Store, name_or_id: str, *, force: bool, stop_timeout_seconds: int | None) -> None:
@@ -160,6 +68,30 @@ def remove(store: Store, name_or_id: str, *, force: bool, stop_timeout_seconds: 
     with contextlib.closing(Site(store)) as site:
         site.remove_network(network)
     store.networks.delete(network.name)
+
+
+def update(store: Store, name_or_id: str, added: Sequence[str], dropped: Sequence[str]) -> None:
+    """Change the name servers that a network's own asks; running containers notice it at once.
+
+    What is dropped and isn't there is done already. Raises NotThere, CannotEnforce (it has no names).
+    """
+    from wpod.operations.network_site import Site
+
+    def changed(network: Network) -> Network:
+        if not network.dns:
+            raise CannotEnforce(
+                f"network {network.name} has no name server of its own that could ask others",
+                hint="networks of wpod network create have one, unless they have --disable-dns",
+            )
+        kept = [one for one in network.dns_servers if one not in dropped]
+        return replace(network, dns_servers=tuple(dict.fromkeys((*kept, *added))))
+
+    name = name_or_id if name_or_id == DEFAULT_NETWORK else store.networks.find(name_or_id).name
+    if name == DEFAULT_NETWORK:
+        ensure_default(store)
+    store.networks.update(name, changed)
+    with contextlib.closing(Site(store)) as site:
+        site.refresh_names()
 
 
 def prune(store: Store, names: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from wpod.frozen import replace
 from wpod.kernel import pidfd
 from wpod.model import ids
 from wpod.model.container import Container, ContainerRecord
-from wpod.model.network import DEFAULT_NETWORK, Attachment, Lease, Network, PublishedPort
+from wpod.model.network import DEFAULT_NETWORK, Attachment, Driver, Lease, Network, PublishedPort
 from wpod.net import firewall, holder, host_routes, links
 from wpod.net.names import Named, NameServer
 from wpod.net.namespace import NetworkNamespace
@@ -53,7 +53,7 @@ class Site:
         namespace = self._enter(remains=None)
         for network in networks:
             self._make(namespace, network)
-        self._publish(record, leases, networks, sockets)
+        self._publish(record, leases, sockets)
         self._update_names(namespace)
         messages = self._messages(leases, {one.name: one for one in networks})
         return replace(
@@ -112,7 +112,7 @@ class Site:
             return
         running = [self._store.containers.find(one) for one in sorted(missing)]
         namespace = self._enter(self._remains(running))
-        for name in sorted({one.network for one in self._store.networks.leases()}):
+        for name in sorted({one.network for one in self._store.networks.leases() if one.container_id in missing}):
             self._make(namespace, self._network(name), anew=True)
         for record in running:
             self._register(record)
@@ -145,21 +145,30 @@ class Site:
 
     def disconnect(self, container: Container, network: str) -> None:
         """Take a running container off a network. Raises NotThere, WpodError."""
-        record = container.record
+        record, state = container.record, container.observed.state
+        assert state is not None, "a running container has a state file"
         leases = [one for one in self._store.networks.leases(record.container_id) if one.network == network]
         namespace = self._enter(self._remains([record]))
         for lease in leases:
-            self._apply(namespace, [links.remove_link(links.link_name(lease))])
+            self._apply(namespace, [links.remove_interface(self._network(network), lease)], state.pid)
         self._store.networks.release([record.container_id], network)
         self._update_names(namespace)
         self._write_hosts(record)
 
+    def refresh_names(self) -> None:
+        """Let the name server know what the records say by now; where none has a reason to run, none is started."""
+        there = self._find()
+        if there is not None and self._store.networks.leases():
+            self._update_names(there)
+
     def remove_network(self, network: Network) -> None:
         """Take a network's bridge and rules away, where they are; nobody is on it."""
         namespace = self._find()
-        if namespace is None or (not self._rootless and network.interface not in host_routes.interfaces()):
+        if namespace is None or not network.is_bridge:
             return
-        self._apply(namespace, [links.remove_link(network.interface)])
+        if not self._rootless and network.interface not in host_routes.interfaces():
+            return
+        self._apply(namespace, [links.remove_bridge(network)])
         firewall.remove_network(namespace, network)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._mark(network))
@@ -200,7 +209,10 @@ class Site:
         return self._holder.namespace
 
     def _make(self, namespace: NetworkNamespace, network: Network, *, anew: bool = False) -> None:
-        """The bridge and the rules of a network, where they aren't known to be there."""
+        """The bridge and the rules of a network, where they aren't known to be there; others have a parent instead."""
+        if not network.is_bridge:
+            host_routes.parent_index(network.interface)
+            return
         mark, there = self._mark(network), self._there(network)
         if there and not anew:
             return
@@ -253,7 +265,8 @@ class Site:
         """Made once for a network, and kept: what makes them takes longer to load than all else of a start."""
         path = f"{holder.directory(self._store.paths.run)}/links-{network.number}-{interface}-{position}"
         subnets = ",".join(one.subnet + one.gateway for one in network.subnets)
-        key = f"{links.TEMPLATE_VERSION} {network.network_id} {subnets}\n"
+        parent = 0 if network.is_bridge else host_routes.parent_index(network.interface)
+        key = f"{links.TEMPLATE_VERSION} {network.network_id} {subnets} {parent}\n"
         try:
             with open(path, encoding="ascii") as file:
                 head, _, text = file.read().partition("\n")
@@ -267,13 +280,16 @@ class Site:
         os.rename(f"{path}.{os.getpid()}", path)
         return made
 
-    def _publish(
-        self, record: ContainerRecord, leases: Sequence[Lease], networks: Sequence[Network],
-        sockets: Sequence[socket.socket],
-    ) -> None:  # fmt: skip
+    def _publish(self, record: ContainerRecord, leases: Sequence[Lease], sockets: Sequence[socket.socket]) -> None:
         ports = record.plan.networking.ports
+        where = self._published_on(record, leases)
+        if ports and where is None:
+            raise CannotEnforce(
+                f"ports of container {record.name} can't be published: it is on no bridge with addresses",
+                hint="put it on one besides: --network bridge",
+            )
         if not self._rootless:
-            firewall.publish(NetworkNamespace(), self._publications_of(ports, leases))
+            firewall.publish(NetworkNamespace(), self._publications_of(ports, where))
             return
         assert self._holder is not None, "a user's networks have a holder"
         own = os.pidfd_open(os.getpid())
@@ -281,9 +297,11 @@ class Site:
             self._holder.use(record.container_id, own)
         finally:
             os.close(own)
-        source = "plain" if networks[0].internal else "client"
+        if where is None:
+            return
+        source = "plain" if self._network(where.network).internal else "client"
         for port, listener in zip(ports, sockets, strict=True):
-            target = _target(port, leases)
+            target = _target(port, where)
             self._holder.publish(record.container_id, (port.protocol.value, target, source), listener.fileno())
 
     def _register(self, record: ContainerRecord) -> None:
@@ -291,7 +309,6 @@ class Site:
         from wpod.net import ports
 
         leases = self._store.networks.leases(record.container_id)
-        networks = [self._network(one.network) for one in leases]
         if not leases:
             return
         sockets: list[socket.socket] = []
@@ -299,7 +316,7 @@ class Site:
             with contextlib.suppress(WpodError):
                 sockets = ports.open_sockets(record.plan.networking.ports) if self._rootless else []
             if sockets or not self._rootless:
-                self._publish(record, leases, networks, sockets)
+                self._publish(record, leases, sockets)
             self.belongs_to_keeper(record)
         finally:
             for one in sockets:
@@ -322,17 +339,23 @@ class Site:
 
     def _publications(self, container_id: str, leases: Sequence[Lease]) -> list[tuple[PublishedPort, str]]:
         with contextlib.suppress(WpodError):
-            ports = self._store.containers.find(container_id).plan.networking.ports
-            return self._publications_of(ports, [one for one in leases if one.container_id == container_id])
+            record = self._store.containers.find(container_id)
+            own = [one for one in leases if one.container_id == container_id]
+            return self._publications_of(record.plan.networking.ports, self._published_on(record, own))
         return []
 
-    def _publications_of(
-        self, ports: Iterable[PublishedPort], leases: Sequence[Lease]
-    ) -> list[tuple[PublishedPort, str]]:
+    def _published_on(self, record: ContainerRecord, leases: Sequence[Lease]) -> Lease | None:
+        """Where a container's ports lead to: its place on the first of its networks that is a bridge with addresses."""
+        by_network = {one.network: one for one in leases if one.addresses}
+        for attachment in record.plan.networking.attachments:
+            lease = by_network.get(attachment.network)
+            if lease is not None and self._network(lease.network).is_bridge:
+                return lease
+        return None
+
+    def _publications_of(self, ports: Iterable[PublishedPort], lease: Lease | None) -> list[tuple[PublishedPort, str]]:
         """Each port with each address that it leads to: one of each version of IP."""
-        if not leases:
-            return []
-        return [(port, address.partition("/")[0]) for port in ports for address in leases[0].addresses]
+        return [(port, address.partition("/")[0]) for port in ports for address in (lease.addresses if lease else ())]
 
     def _update_names(self, namespace: NetworkNamespace) -> None:
         directory = holder.directory(self._store.paths.run)
@@ -385,7 +408,7 @@ class Site:
         if self._rootless:
             inner = all(one.internal for one in networks)
             return "" if inner else host_routes.outward_address()
-        gateways = [subnet.gateway for one in networks for subnet in one.subnets if subnet.gateway]
+        gateways = [subnet.gateway for one in networks if one.is_bridge for subnet in one.subnets]
         return next((one for one in gateways if ":" not in one), gateways[0] if gateways else "")
 
     def _remains(self, records: Sequence[ContainerRecord]) -> holder.Remains | None:
@@ -423,9 +446,9 @@ def _let_forward(network: Network) -> None:
                 file.write("1")
 
 
-def _target(port: PublishedPort, leases: Sequence[Lease]) -> str:
-    """Where a published port leads to: the address on the first network, of the port's own version where it has one."""
-    plain = [one.partition("/")[0] for one in leases[0].addresses]
+def _target(port: PublishedPort, lease: Lease) -> str:
+    """Where a published port leads to: the address there, of the port's own version where it has one."""
+    plain = [one.partition("/")[0] for one in lease.addresses]
     six = ":" in port.host_address
     address = next((one for one in plain if (":" in one) == six), plain[0])
     return f"[{address}]:{port.container_port}" if ":" in address else f"{address}:{port.container_port}"
@@ -445,11 +468,19 @@ def _leases(
     for index, wanted in enumerate(attachments, position):
         network, taken = lookup(wanted.network)
         chosen = _addresses(network, wanted, taken)
-        mac = wanted.mac or addresses.hardware_address(os.urandom(6))
+        mac = _hardware_address(network, wanted)
         aliases = tuple(dict.fromkeys((*names, *wanted.aliases)))
         interface = wanted.interface or f"eth{index}"
         made.append(Lease(network.name, record.container_id, interface, chosen, mac, aliases))
     return made
+
+
+def _hardware_address(network: Network, wanted: Attachment) -> str:
+    if network.driver is Driver.IPVLAN:
+        if wanted.mac:
+            raise CannotEnforce(f"network {network.name} is an ipvlan: all on it have the parent's hardware address")
+        return ""
+    return wanted.mac or addresses.hardware_address(os.urandom(6))
 
 
 def _addresses(network: Network, wanted: Attachment, taken: frozenset[str]) -> tuple[str, ...]:

@@ -184,10 +184,17 @@ def disconnect(store: Store, container: Container, network: str) -> None:
         site.disconnect(container, network)
 
 
-def reload(store: Store) -> list[str]:
-    """Make bridges, rules, ports and names of all running containers anew, as they are recorded; their IDs."""
-    container_ids = sorted({one.container_id for one in store.networks.leases()})
-    if container_ids:
-        with contextlib.closing(Site(store)) as site:
-            site.restore(container_ids, anew=True)
-    return container_ids
+def reload(store: Store, name: str) -> str:
+    """Make bridges, rules, ports and names of a running container anew, as they are recorded; its ID.
+
+    Raises NotThere, WpodError (it isn't running), CannotEnforce (it is on no network).
+    """
+    container = queries.find(store, name)
+    record = container.record
+    if container.observed.status is not Status.RUNNING:
+        raise WpodError(f"container {record.name} is not running: it has no network to reload")
+    if not store.networks.leases(record.container_id):
+        raise CannotEnforce(f"container {record.name} is on no network")
+    with contextlib.closing(Site(store)) as site:
+        site.restore([record.container_id], anew=True)
+    return record.container_id

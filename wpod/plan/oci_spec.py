@@ -28,8 +28,11 @@ MASKED_PATHS = (
 READ_ONLY_PATHS = (
     "/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 )  # fmt: skip
-# Annotations that select how a runtime executes: the user's --kind and --runtime do that here.
-_HANDLERS = frozenset({"run.oci.handler", "module.wasm.image/variant"})
+# Where crun has a hook's complaints appended (crun(1)): the monitor reads them from the runtime's own stderr.
+_HOOK_COMPLAINTS = "run.oci.hooks.stderr"
+# Annotations that select how a runtime executes: the user's --kind and --runtime do that here. The others name files of
+# the host that crun would write to.
+_HANDLERS = frozenset({"run.oci.handler", "module.wasm.image/variant", "run.oci.hooks.stdout", _HOOK_COMPLAINTS})
 
 
 @frozen
@@ -70,6 +73,7 @@ def document(plan: ContainerPlan, facts: SpecFacts) -> dict[str, Any]:
     }
     if facts.network_hook:
         spec["hooks"] = {"createRuntime": [{"path": facts.network_hook[0], "args": list(facts.network_hook)}]}
+        spec["annotations"][_HOOK_COMPLAINTS] = "/proc/self/fd/2"
     return spec
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from wpod import times
 from wpod.errors import NotThere, StoreError, UsageError, WpodError
 from wpod.model.container import ContainerRecord
-from wpod.model.network import DEFAULT_NETWORK, Driver, Lease, Network, NetworkMode, PublishedPort, Subnet
+from wpod.model.network import DEFAULT_NETWORK, Driver, Lease, Network, NetworkMode, PublishedPort, Route, Subnet
 from wpod.plan.addresses import DEFAULT_SUBNET
 from wpod.storage.store import Store
 
+FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "until")
+PRUNE_FILTERS = ("label", "label!", "until")
 # Shown until somebody uses it, which records it.
 _UNUSED_DEFAULT = Network(
     1, DEFAULT_NETWORK, "0" * 64, Driver.BRIDGE, "wpod0", 0, (Subnet(DEFAULT_SUBNET, "10.88.0.1"),), dns=False
@@ -39,28 +41,50 @@ def find(store: Store, name_or_id: str) -> Network:
         raise
 
 
-def selected(store: Store, terms: Sequence[tuple[str, str]]) -> tuple[list[Network], list[StoreError]]:
-    """Those that fit (of terms with one key any, of several keys all), and what can't be read. Raises UsageError."""
+def selected(
+    store: Store, terms: Sequence[tuple[str, str]], keys: Collection[str] = FILTERS
+) -> tuple[list[Network], list[StoreError]]:
+    """Those that fit, and what can't be read: of terms with one key any must hold (of `label!` all), of several keys
+    all. Raises UsageError, also for a key that isn't one of these.
+    """
+    wrong = next((key for key, _ in terms if key not in keys), None)
+    if wrong is not None:
+        raise UsageError(f"invalid filter {wrong!r:.80}: must be one of {', '.join(keys)}")
     found, problems = store.networks.readable()
     if DEFAULT_NETWORK not in {one.name for one in found}:
         found = sorted([*found, _UNUSED_DEFAULT], key=lambda one: one.name)
     for key in dict.fromkeys(key for key, _ in terms):
-        values = [value for known, value in terms if known == key]
-        found = [one for one in found if any(_fits(one, key, value) for value in values)]
+        tests = [_test(store, key, value) for known, value in terms if known == key]
+        enough = all if key == "label!" else any
+        found = [one for one in found if enough(test(one) for test in tests)]
     return found, problems
 
 
-def _fits(network: Network, key: str, value: str) -> bool:
+def _test(store: Store, key: str, value: str) -> Callable[[Network], bool]:
+    """What tells whether a network fits. Raises UsageError for a value that can't be."""
     if key == "name":
-        return value in network.name
+        return lambda network: value in network.name
     if key == "id":
-        return network.network_id.startswith(value)
+        return lambda network: network.network_id.startswith(value)
     if key == "driver":
-        return network.driver.value == value
-    if key == "label":
-        name, equals, wanted = value.partition("=")
-        return name in network.labels and (not equals or network.labels[name] == wanted)
-    raise UsageError(f"invalid filter {key!r:.80}: must be driver, id, label or name")
+        return lambda network: network.driver.value == value
+    if key == "until":
+        moment = times.parse_moment(value)
+        return lambda network: network.created_nanoseconds < moment
+    if key == "dangling":
+        if value not in ("true", "false", "1", "0"):
+            raise UsageError(f"invalid dangling filter value {value!r:.80}: must be true or false")
+        used, wanted = _used(store), value in ("true", "1")
+        return lambda network: (network.name not in used) == wanted
+    name, equals, content = value.partition("=")
+    without = key == "label!"
+    return lambda network: (name in network.labels and (not equals or network.labels[name] == content)) is not without
+
+
+def _used(store: Store) -> set[str]:
+    """The networks that a container is on, or will be when it is started."""
+    records, _ = store.containers.readable()
+    return {at.network for record in records for at in record.plan.networking.attachments}
 
 
 def document(network: Network) -> dict[str, object]:
@@ -77,8 +101,14 @@ def document(network: Network) -> dict[str, object]:
         "dns_enabled": network.dns,
         **({"labels": dict(network.labels)} if network.labels else {}),
         **({"options": dict(network.options)} if network.options else {}),
-        "ipam_options": {"driver": "host-local"},
+        **({"network_dns_servers": list(network.dns_servers)} if network.dns_servers else {}),
+        **({"routes": [_route(one) for one in network.routes]} if network.routes else {}),
+        "ipam_options": {"driver": network.address_driver.value},
     }
+
+
+def _route(route: Route) -> dict[str, object]:
+    return {"destination": route.destination, "gateway": route.gateway, "metric": route.metric}
 
 
 def fields(network: Network) -> dict[str, object]:
@@ -93,7 +123,11 @@ def fields(network: Network) -> dict[str, object]:
         "Name": network.name, "ID": network.network_id, "Driver": network.driver.value,
         "NetworkInterface": network.interface, "Created": times.rfc3339(network.created_nanoseconds),
         "Subnets": subnets, "IPv6Enabled": network.ipv6, "Internal": network.internal, "DNSEnabled": network.dns,
-        "Labels": dict(network.labels), "Options": dict(network.options), "IPAMOptions": {"driver": "host-local"},
+        "Labels": dict(network.labels), "Options": dict(network.options),
+        "IPAMOptions": {"driver": network.address_driver.value}, "NetworkDNSServers": list(network.dns_servers),
+        "Routes": [
+            {"Destination": one.destination, "Gateway": one.gateway, "Metric": one.metric} for one in network.routes
+        ],
     }  # fmt: skip
 
 

@@ -48,14 +48,12 @@ class NetworkTable:
             )
         return network
 
-    def update(self, network: Network) -> None:
-        """Replace a network's record. Raises NotThere."""
+    def update(self, name: str, change: Callable[[Network], Network]) -> Network:
+        """Replace a network's record by what `change` makes of it, inside the transaction. Raises NotThere."""
         with self._database.transaction() as connection:
-            changed = connection.execute(
-                "UPDATE network SET record = ? WHERE number = ?", (to_json(network), network.number)
-            ).rowcount
-        if not changed:
-            raise NotThere(f"network not found: {network.name}")
+            network = change(_found(connection, name))
+            connection.execute("UPDATE network SET record = ? WHERE name = ?", (to_json(network), name))
+        return network
 
     def all(self) -> list[Network]:
         """Sorted by name. Raises StoreError where one can't be read."""
@@ -133,12 +131,17 @@ class NetworkTable:
 
 
 def _with_taken(connection: sqlite3.Connection, name: str) -> tuple[Network, frozenset[str]]:
+    network = _found(connection, name)
+    pairs = connection.execute("SELECT address4, address6 FROM lease WHERE network = ?", (name,))
+    taken = frozenset(str(address).partition("/")[0] for pair in pairs for address in pair if address)
+    return network, taken
+
+
+def _found(connection: sqlite3.Connection, name: str) -> Network:
     row = connection.execute("SELECT name, record FROM network WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise NotThere(f"network not found: {name}", hint="wpod network ls lists them")
-    pairs = connection.execute("SELECT address4, address6 FROM lease WHERE network = ?", (name,))
-    taken = frozenset(str(address).partition("/")[0] for pair in pairs for address in pair if address)
-    return _network(row), taken
+    return _network(row)
 
 
 def _insert(connection: sqlite3.Connection, lease: Lease) -> None:

@@ -28,6 +28,12 @@ impl Failure {
 
     /// What a runtime called `name` meant by what it wrote to stderr before it ended with `status`.
     pub fn of_runtime(name: &[u8], status: i32, complaint: &[u8]) -> Failure {
+        if let Some(reason) = of_hook(complaint) {
+            return Failure {
+                code: FAILED,
+                cause: one_line(reason),
+            };
+        }
         let line = last_line(complaint);
         let message = message_of(line);
         if message.is_empty() {
@@ -79,6 +85,14 @@ fn classify(message: &[u8]) -> i32 {
 fn contains(text: &[u8], lower: &[u8]) -> bool {
     text.windows(lower.len())
         .any(|window| window.eq_ignore_ascii_case(lower))
+}
+
+/// What the hook that makes the network's links said, before the runtime complained that it had failed.
+fn of_hook(text: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"wpod-network: ";
+    let start = text.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
+    let said = text.get(start..)?.split(|&byte| byte == b'\n').next()?;
+    Some(said.trim_ascii())
 }
 
 fn last_line(text: &[u8]) -> &[u8] {
@@ -143,6 +157,18 @@ mod tests {
         assert_eq!(
             of(b"wpod-monitor: mount overlay: error 5"),
             (125, "mount overlay: error 5".into())
+        );
+    }
+
+    #[test]
+    fn the_hook_is_heard() {
+        let crun = b"wpod-network: the kernel refuses the veth of a network: X (os error 9)\ncrun: error executing hook `/x/wpod-network` (exit code: 1)\n";
+        assert_eq!(
+            of(crun),
+            (
+                125,
+                "the kernel refuses the veth of a network: X (os error 9)".into()
+            )
         );
     }
 

@@ -46,7 +46,7 @@ INDEX: dict[str, dict[str, str]] = {
     "network": {
         "network create": "create", "network ls": "ls", "network list": "ls", "network inspect": "inspect",
         "network rm": "rm", "network prune": "prune", "network exists": "exists", "network connect": "connect",
-        "network disconnect": "disconnect", "network reload": "reload",
+        "network disconnect": "disconnect", "network reload": "reload", "network update": "update",
     },
 }  # fmt: skip
 

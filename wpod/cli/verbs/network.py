@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from wpod.cli import network_values, values
 from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
+from wpod.cli.verbs.container_options import latest
+from wpod.model.network import AddressDriver, Driver
 
-FILTERS = ("driver", "id", "label", "name")
-DRIVERS = ("bridge",)
+FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "until")
+PRUNE_FILTERS = ("label", "label!", "until")
+_DRIVERS = tuple(one.value for one in Driver)
+_ADDRESS_DRIVERS = tuple(one.value for one in AddressDriver)
 
 
 def create() -> Verb:
@@ -15,8 +19,8 @@ def create() -> Verb:
         "Create a network",
         "wpod.commands.network.create:execute",
         (
-            Option(("driver", "d"), Kind.VALUE, "Driver: bridge is the only one so far", _driver, "DRIVER", "bridge",
-                   "bridge only", Completes.WORDS, DRIVERS),
+            Option(("driver", "d"), Kind.VALUE, "Driver: bridge, or as root macvlan or ipvlan on a parent interface",
+                   values.choice(*_DRIVERS), "DRIVER", "bridge", "", Completes.WORDS, _DRIVERS),
             Option(("subnet",), Kind.LIST, "Subnet in CIDR form (default: the lowest free /24 of 10.89.0.0 and up)",
                    network_values.subnet, "CIDR"),
             Option(("gateway",), Kind.LIST, "Gateway of the subnet before it (default: its first address)",
@@ -26,14 +30,28 @@ def create() -> Verb:
             flag("internal", "Nobody on it reaches anything outside of it"),
             flag("ipv6", "Have a subnet of IPv6 as well"),
             flag("disable-dns", "Don't let names lead to the containers on it"),
-            Option(("interface-name",), Kind.VALUE, "Name of the bridge (default: wpod and a number)",
-                   network_values.interface, "NAME"),
-            Option(("opt", "o"), Kind.LIST, "mtu=BYTES", network_values.network_option, "KEY=VALUE", "", "mtu only"),
+            Option(("dns",), Kind.COMMAS, "Name server that its own asks (default: the host's)",
+                   network_values.address, "ADDRESS"),
+            Option(("ipam-driver",), Kind.VALUE, "Who gives out addresses: host-local (wpod does), or none",
+                   network_values.address_driver, "DRIVER", "host-local", "no dhcp", Completes.WORDS,
+                   _ADDRESS_DRIVERS),
+            Option(("route",), Kind.LIST, "Route of its containers: CIDR,GATEWAY[,METRIC]", network_values.route,
+                   "ROUTE"),
+            Option(("interface-name",), Kind.VALUE,
+                   "Name of the bridge (default: wpod and a number), or the parent interface", network_values.interface,
+                   "NAME"),
+            Option(("opt", "o"), Kind.LIST,
+                   "mtu, metric, no_default_route; vlan, isolate (bridge); parent, mode (the others)",
+                   network_values.network_option, "KEY=VALUE"),
             Option(("label",), Kind.LIST, "Set a label", values.key_value, "KEY=VALUE"),
             flag("ignore", "No error where a network of this name is there"),
         ),
         (Positional("NAME", 0, 1),),
-        examples=("wpod network create backend", "wpod network create --subnet 10.90.0.0/24 --internal db"),
+        examples=(
+            "wpod network create backend",
+            "wpod network create --subnet 10.90.0.0/24 --internal db",
+            "wpod network create -d macvlan -o parent=eth0 --subnet 192.168.1.0/24 lan",
+        ),
     )  # fmt: skip
 
 
@@ -84,7 +102,13 @@ def prune() -> Verb:
         "Remove networks that no container is on",
         "wpod.commands.network.prune:execute",
         (
-            Option(("filter",), Kind.LIST, "Only those that match, e.g. label=test", values.filter_term, "KEY=VALUE"),
+            Option(
+                ("filter",),
+                Kind.LIST,
+                f"Only those that match, e.g. label=test; keys: {', '.join(PRUNE_FILTERS)}",
+                values.filter_term,
+                "KEY=VALUE",
+            ),
             flag("force f", "Don't ask first"),
         ),
     )
@@ -131,14 +155,22 @@ def reload() -> Verb:
         ("network", "reload"),
         "Make bridges, rules, ports and names of running containers anew",
         "wpod.commands.network.reload:execute",
-        (flag("all a", "For all containers (always so)", note="always for all"),),
-        (Positional("CONTAINER", 0, None, Completes.CONTAINERS),),
+        (flag("all a", "For all containers that run on networks"), latest()),
+        (Positional("CONTAINER", 1, None, Completes.RUNNING_CONTAINERS, ("all", "latest")),),
     )
 
 
-def _driver(text: str) -> str:
-    from wpod.errors import NotSupportedYet
-
-    if text in ("macvlan", "ipvlan"):
-        raise NotSupportedYet(f"the network driver {text}")
-    return values.choice("bridge")(text)
+def update() -> Verb:
+    return Verb(
+        ("network", "update"),
+        "Change a network's name servers, also for the containers that run on it",
+        "wpod.commands.network.update:execute",
+        (
+            Option(("dns-add",), Kind.COMMAS, "Name server that its own asks from now on", network_values.address,
+                   "ADDRESS"),
+            Option(("dns-drop",), Kind.COMMAS, "Name server that it doesn't ask any more", network_values.address,
+                   "ADDRESS"),
+        ),
+        (Positional("NETWORK", 1, 1, Completes.NETWORKS),),
+        examples=("wpod network update --dns-add 192.0.2.53 backend",),
+    )  # fmt: skip

@@ -11,7 +11,7 @@ def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> 
     """The names of what was removed."""
     from wpod.operations import network_records
     from wpod.operations.sweep import sweep
-    from wpod.queries.networks import selected
+    from wpod.queries.networks import PRUNE_FILTERS, selected
 
     question = "WARNING! This will remove all networks not used by at least one container."
     if not options.flag("force") and not session.output.confirm(
@@ -19,7 +19,7 @@ def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> 
     ):
         return ExitCode.SUCCESS
     sweep(session.store)
-    fitting, _ = selected(session.store, options.values("filter", tuple))
+    fitting, _ = selected(session.store, options.values("filter", tuple), PRUNE_FILTERS)
     for name in network_records.prune(session.store, [one.name for one in fitting]):
         session.output.line(name)
     return ExitCode.SUCCESS
