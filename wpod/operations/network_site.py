@@ -408,7 +408,8 @@ class Site:
         if self._rootless:
             inner = all(one.internal for one in networks)
             return "" if inner else host_routes.outward_address()
-        gateways = [subnet.gateway for one in networks if one.is_bridge for subnet in one.subnets]
+        bridges = [one for one in networks if one.is_bridge]
+        gateways = [subnet.gateway for one in bridges for subnet in one.subnets if subnet.gateway]
         return next((one for one in gateways if ":" not in one), gateways[0] if gateways else "")
 
     def _remains(self, records: Sequence[ContainerRecord]) -> holder.Remains | None:
