@@ -23,7 +23,7 @@ use crate::filter;
 use crate::namespaces;
 use crate::plan::Plan;
 use crate::publication::{Protocol, Publication};
-use crate::relay::{self, Pair, Progress, Side};
+use crate::relay::{self, Pair, Progress, Side, SparePipe};
 
 /// How long nobody needs it before it ends: a container may be stopped and started again.
 const LINGER: Duration = Duration::from_secs(2);
@@ -113,6 +113,7 @@ struct Holder {
     unneeded_since: Option<Instant>,
     /// Given up for a moment where descriptors run out, so that a connection can be taken and closed.
     spare: Option<OwnedFd>,
+    pipe: SparePipe,
 }
 
 impl Holder {
@@ -131,6 +132,7 @@ impl Holder {
             containers: 0,
             unneeded_since: Some(Instant::now()),
             spare: spare(),
+            pipe: SparePipe::default(),
         };
         let token = holder.insert(Watched::Control);
         holder.watch_level(holder.control.as_fd(), token)?;
@@ -276,7 +278,7 @@ impl Holder {
                 Protocol::Udp => self.pass_datagrams(token),
             },
             Some(Watched::Pair(pair)) => {
-                let progress = pair.pump();
+                let progress = pair.pump(&mut self.pipe);
                 self.go_on(progress, token);
             }
             Some(Watched::Answers { port, peer, socket }) => {

@@ -1,8 +1,9 @@
 //! Bytes between a client of the host and a container.
 //!
 //! A connection is two sockets. What comes from one goes through a pipe into the other, by splice(2): the bytes stay in
-//! the kernel. A direction has a pipe only while bytes are under way. Both sockets are watched for edges, so after
-//! each event everything that can move is moved.
+//! the kernel. A direction has a pipe only while bytes are under way; one empty pipe is kept for the next that needs
+//! one, for making one takes longer than moving what a request has. Both sockets are watched for edges, so after each
+//! event everything that can move is moved.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -63,10 +64,26 @@ pub enum Progress {
     Over,
 }
 
+/// Its ends: for reading and for writing.
+type Pipe = (OwnedFd, OwnedFd);
+
+/// An empty pipe that nobody uses, if there is one.
+#[derive(Default)]
+pub struct SparePipe(Option<Pipe>);
+
+impl SparePipe {
+    fn take(&mut self) -> Result<Pipe, Errno> {
+        match self.0.take() {
+            Some(pipe) => Ok(pipe),
+            None => rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK),
+        }
+    }
+}
+
 /// One direction of a connection.
 #[derive(Default)]
 struct Flow {
-    pipe: Option<(OwnedFd, OwnedFd)>,
+    pipe: Option<Pipe>,
     held: usize,
     /// The source has said its last word.
     ended: bool,
@@ -102,9 +119,9 @@ impl Pair {
     }
 
     /// Moves what can be moved, up to a limit.
-    pub fn pump(&mut self) -> Progress {
-        let up = self.up.pump(&self.client, &self.server);
-        let down = self.down.pump(&self.server, &self.client);
+    pub fn pump(&mut self, spare: &mut SparePipe) -> Progress {
+        let up = self.up.pump(&self.client, &self.server, spare);
+        let down = self.down.pump(&self.server, &self.client, spare);
         match (up, down) {
             (Ok(_), Ok(_)) if self.up.finished && self.down.finished => Progress::Over,
             (Ok(false), Ok(false)) => Progress::Waiting,
@@ -116,14 +133,14 @@ impl Pair {
 
 impl Flow {
     /// Whether it stopped because others shall get their turn.
-    fn pump(&mut self, from: &OwnedFd, to: &OwnedFd) -> Result<bool, Errno> {
+    fn pump(&mut self, from: &OwnedFd, to: &OwnedFd, spare: &mut SparePipe) -> Result<bool, Errno> {
         let mut moved = true;
         for _ in 0..ROUNDS_AT_ONCE {
             moved = false;
             if !self.ended && self.held < PIPE_BYTES {
                 let pipe = match self.pipe.take() {
                     Some(pipe) => pipe,
-                    None => rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?,
+                    None => spare.take()?,
                 };
                 match step(from, &pipe.1, PIPE_BYTES - self.held)? {
                     Some(0) => self.ended = true,
@@ -148,7 +165,7 @@ impl Flow {
             }
         }
         if self.held == 0 {
-            self.pipe = None;
+            spare.0 = self.pipe.take().or(spare.0.take());
             if self.ended && !self.finished {
                 self.finished = true;
                 // One that has gone already is seen by the other direction.
@@ -316,11 +333,18 @@ mod tests {
             server.write_all(b"thanks").unwrap();
             received
         });
-        while pair.pump() != Progress::Over {
+        let mut spare = SparePipe::default();
+        while pair.pump(&mut spare) != Progress::Over {
             std::thread::yield_now();
         }
         drop(pair);
         assert_eq!(reader.join().unwrap(), sent);
         assert_eq!(writer.join().unwrap(), b"thanks");
+        let (reader, _writer) = spare.0.expect("the pipe is kept for the next connection");
+        assert_eq!(
+            rustix::io::read(reader, &mut [0u8; 1]),
+            Err(Errno::AGAIN),
+            "and empty"
+        );
     }
 }
