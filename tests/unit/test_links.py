@@ -26,6 +26,9 @@ def test_each_message_is_whole() -> None:
         *links.bridge(NETWORK),
         *links.template(NETWORK, "eth0", 0),
         *links.relay_routes(),
+        *links.shared(NETWORK),
+        *links.own_address(NETWORK, present=True),
+        *links.own_address(NETWORK, present=False),
         links.remove_link("x"),
         links.remove_bridge(NETWORK),
         links.remove_interface(NETWORK, LEASE),
@@ -57,6 +60,28 @@ def test_nothing_of_the_template_is_left() -> None:
     for one in links.filled(links.template(NETWORK, "eth0", 0), LEASE):
         for mark in (links._NAME, links._PEER, links._MAC, links._ADDRESS4, links._ADDRESS6):
             assert mark not in one.content, one.name
+
+
+def test_the_interface_that_wasm_containers_share_has_no_address() -> None:
+    made = links.shared(NETWORK)
+    assert [one.name for one in made] == [
+        "loopback", "link", "veth", "interface", "interface", "subnet", "subnet", "route", "route",
+    ]  # fmt: skip
+    for message in made:
+        assert links._ADDRESS4 not in message.content
+        assert links._ADDRESS6 not in message.content
+
+
+@pytest.mark.parametrize(("present", "kind"), [(True, 20), (False, 21)])
+def test_a_wasm_container_brings_its_address_alone(present: bool, kind: int) -> None:
+    """RTM_NEWADDR and RTM_DELADDR, of whole addresses: the subnet's route is the shared interface's."""
+    lease = Lease("n", "c" * 64, "", LEASE.addresses, "")
+    four, six = links.filled(links.own_address(NETWORK, present=present), lease)
+    assert [header(one)[1] for one in (four, six)] == [kind, kind]
+    assert [one.content[17] for one in (four, six)] == [32, 128]
+    assert bytes([10, 89, 0, 7]) in four.content
+    assert bytes.fromhex("fd000003000000000000000000000007") in six.content
+    assert not four.here
 
 
 def test_a_second_network_has_another_interface_and_a_worse_route() -> None:

@@ -22,8 +22,15 @@ def network(text: str) -> NetworkWord:
     name, _, rest = text.partition(":")
     if not name:
         raise ValueError("must not be empty")
-    if name in ("none", "host"):
-        return NetworkWord(NetworkMode(name), outgoing=_outgoing(name, rest))
+    if name == "none":
+        if rest:
+            raise ValueError("takes no options after none")
+        return NetworkWord(NetworkMode.NONE)
+    if name == "host":
+        allowed, others = _outgoing(rest)
+        if others:
+            raise ValueError(f"has an unknown option {others!r:.80}: must be allow=CIDR[:PORT]")
+        return NetworkWord(NetworkMode.HOST, outgoing=allowed)
     if name in ("container", "ns"):
         if not rest or (name == "ns" and not rest.startswith("/")):
             raise ValueError("must be container:CONTAINER" if name == "container" else "must be ns:/PATH")
@@ -32,24 +39,16 @@ def network(text: str) -> NetworkWord:
         raise NotSupportedYet("--network slirp4netns", hint="pasta serves all networks of a user: --network bridge")
     if name in ("private", "pasta") and rest:
         raise NotSupportedYet(f"--network {name} with options", hint="one pasta serves all containers of a user")
-    if name not in ("bridge", "default", "private", "pasta"):
-        return NetworkWord(NetworkMode.NETWORKS, attachment=_attachment(ids.check_name(name, "network"), rest))
-    return NetworkWord(NetworkMode.NETWORKS, attachment=_attachment("", rest))
+    named = "" if name in ("bridge", "default", "private", "pasta") else ids.check_name(name, "network")
+    allowed, others = _outgoing(rest)
+    return NetworkWord(NetworkMode.NETWORKS, attachment=_attachment(named, others), outgoing=allowed)
 
 
-def _outgoing(name: str, rest: str) -> tuple[str, ...]:
-    """What `host:allow=CIDR,allow=…` lets a wasm guest reach; the whole world where nothing is said."""
-    if not rest:
-        return ()
-    if name == "none":
-        raise ValueError("takes no options after none")
-    allowed = []
-    for field in rest.split(","):
-        key, _, value = field.partition("=")
-        if key != "allow" or not value:
-            raise ValueError(f"has an unknown option {field!r:.80}: must be allow=CIDR[:PORT]")
-        allowed.append(outgoing(value))
-    return tuple(allowed)
+def _outgoing(rest: str) -> tuple[tuple[str, ...], str]:
+    """What `allow=CIDR,allow=…` lets a wasm guest reach, everything where nothing is said; and the other options."""
+    fields = rest.split(",") if rest else []
+    allowed = tuple(outgoing(field.partition("=")[2]) for field in fields if field.startswith("allow="))
+    return allowed, ",".join(field for field in fields if not field.startswith("allow="))
 
 
 def outgoing(text: str) -> str:
@@ -65,7 +64,7 @@ def outgoing(text: str) -> str:
     try:
         found = ipaddress.ip_network(block, strict=False)
     except ValueError:
-        raise ValueError(f"{text!r:.80} is not CIDR[:PORT]") from None
+        raise ValueError(f"has {text!r:.80}, which must be allow=CIDR[:PORT]") from None
     return f"[{found}]:{_port(port)}" if port else str(found)
 
 

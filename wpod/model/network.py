@@ -124,7 +124,8 @@ class NetworkWord:
 class Lease:
     """A running container's place on a network: from its start (or `network connect`) until it has ended.
 
-    `addresses` with their prefix length (10.88.0.2/16); `interface` is its name in the container.
+    `addresses` with their prefix length (10.88.0.2/16); `interface` is its name in the container. Both `interface` and
+    `mac` are "" for a wasm container, whose addresses are some more of the bridge.
     """
 
     network: str

@@ -28,12 +28,13 @@ TEMPLATE_VERSION = 3
 _HEADER = f"wpod-links {VERSION}"
 # Bridges have an index of their own choice, so that nobody has to ask for it: far above what the kernel counts up.
 _BRIDGE_INDEX = 1 << 30
+SHARED_INTERFACE = "eth0"
 _FIRST_INDEX = 2  # of a container's interfaces; 1 is lo
 _LINK_FLAG_UP = 1
 _NO_DETECTION = 2  # IFA_F_NODAD: a fresh address of a private network needn't be asked for, which takes a second
 _CREATE = 0x605  # NLM_F_REQUEST, ACK, CREATE, EXCL
 _CHANGE = 0x005  # NLM_F_REQUEST, ACK
-_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _NEW_ROUTE, _NEW_RULE = 16, 17, 20, 24, 32
+_NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _DELETE_ADDRESS, _NEW_ROUTE, _NEW_RULE = 16, 17, 20, 21, 24, 32
 _LOCAL_ROUTE = 2  # RTN_LOCAL
 RELAY_MARK = 0x77706F64  # what the holder sends in a client's name (rust/network/src/relay.rs)
 RETURN_MARK = 0x77706F65  # the answers; another one, or what is sent would be routed here as well
@@ -129,6 +130,31 @@ def remove_interface(network: Network, lease: Lease) -> Message:
     return Message(False, "link", _encoded("link", {"index": 0}, attributes, _DELETE_LINK, _CHANGE), errno.ENODEV)
 
 
+def shared(network: Network) -> list[Message]:
+    """The interface of the namespace that the wasm containers of a network share; see `filled`.
+
+    It has no address of its own: each container brings one (`own_address`), and binds its sockets to it.
+    """
+    messages = [Message(False, "loopback", _link(1, [], _CHANGE, up=True)), *_interface(network, _FIRST_INDEX)]
+    name = [("IFLA_IFNAME", SHARED_INTERFACE)]
+    messages.append(Message(False, "interface", _link(_FIRST_INDEX, name, _CHANGE, up=True)))
+    for subnet in network.subnets:
+        messages.append(Message(False, "subnet", _on_link(subnet.subnet), errno.EEXIST))
+    return messages + _routes(network, _FIRST_INDEX, 100)
+
+
+def own_address(network: Network, *, present: bool) -> list[Message]:
+    """The address of a wasm container that doesn't exist, brought to the shared interface or taken away (`filled`)."""
+    messages = []
+    for subnet in network.subnets:
+        four = ipaddress.ip_network(subnet.subnet).version == 4
+        address = ipaddress.ip_address(_ADDRESS4 if four else _ADDRESS6)
+        kind, flags = (_NEW_ADDRESS, _CREATE) if present else (_DELETE_ADDRESS, _CHANGE)
+        content = _address(_FIRST_INDEX, f"{address}/{address.max_prefixlen}", kind, flags)
+        messages.append(Message(False, "address", content, errno.EEXIST if present else errno.EADDRNOTAVAIL))
+    return messages
+
+
 def relay_routes() -> list[Message]:
     """Brings what carries the mark of relayed connections to this machine itself, whoever it is for (ip-rule(8))."""
     messages = []
@@ -152,8 +178,14 @@ def template(network: Network, interface: str, position: int) -> list[Message]:
         block = ipaddress.ip_network(subnet.subnet)
         own = ipaddress.ip_address(_ADDRESS4 if block.version == 4 else _ADDRESS6)
         messages.append(Message(False, "address", _address(index, f"{own}/{block.prefixlen}")))
+    return messages + _routes(network, index, 100 + position)
+
+
+def _routes(network: Network, index: int, metric: int) -> list[Message]:
+    """The default routes through the gateways, which an internal network hasn't, and the network's own ones."""
+    messages = []
     if not network.internal and not is_set(network.option("no_default_route")):
-        metric = int(network.option("metric") or 100 + position)
+        metric = int(network.option("metric") or metric)
         messages += [
             Message(False, "route", _route(subnet.gateway, index, metric), errno.EEXIST)
             for subnet in network.subnets
@@ -239,7 +271,9 @@ def _veth(network: Network, index: int) -> list[Message]:
 def filled(messages: Sequence[Message], lease: Lease) -> list[Message]:
     """The messages of one container, of those of its network."""
     name = link_name(lease).encode()
-    values = {_NAME: name, _PEER: b"vetp" + name[4:], _MAC: bytes.fromhex(lease.mac.replace(":", ""))}
+    values = {_NAME: name, _PEER: b"vetp" + name[4:]}
+    if lease.mac:
+        values[_MAC] = bytes.fromhex(lease.mac.replace(":", ""))
     for address in lease.addresses:
         packed = ipaddress.ip_address(address.partition("/")[0]).packed
         values[_ADDRESS4 if len(packed) == 4 else _ADDRESS6] = packed
@@ -268,7 +302,7 @@ def _link(index: int, attributes: list[tuple[str, Any]], flags: int, *, up: bool
     return _encoded("link", {"index": index, **state}, attributes, _NEW_LINK, flags)
 
 
-def _address(index: int, text: str) -> bytes:
+def _address(index: int, text: str, kind: int = _NEW_ADDRESS, message_flags: int = _CREATE) -> bytes:
     address, _, length = text.partition("/")
     four = ":" not in address
     fields = {
@@ -279,7 +313,7 @@ def _address(index: int, text: str) -> bytes:
     }
     attributes: list[tuple[str, Any]] = [("IFA_LOCAL", address)] if four else []
     attributes.append(("IFA_ADDRESS", address))
-    return _encoded("address", fields, attributes, _NEW_ADDRESS, _CREATE)
+    return _encoded("address", fields, attributes, kind, message_flags)
 
 
 def _route(gateway: str, index: int, metric: int, destination: str = "") -> bytes:
@@ -288,6 +322,16 @@ def _route(gateway: str, index: int, metric: int, destination: str = "") -> byte
     fields = {"family": 10 if ":" in gateway else 2, "dst_len": int(length or 0), "table": 254, "proto": 4, "type": 1}
     attributes: list[tuple[str, Any]] = [("RTA_DST", address)] if address else []
     attributes += [("RTA_GATEWAY", gateway), ("RTA_OIF", index), ("RTA_PRIORITY", metric)]
+    return _encoded("route", fields, attributes, _NEW_ROUTE, _CREATE)
+
+
+def _on_link(subnet: str) -> bytes:
+    """The route to a subnet itself, for an interface whose addresses stand for themselves alone."""
+    block = ipaddress.ip_network(subnet)
+    four = block.version == 4
+    fields = {"family": 2 if four else 10, "table": 254, "proto": 4, "type": 1, "dst_len": block.prefixlen}
+    fields |= {"scope": 253} if four else {}
+    attributes = [("RTA_DST", str(block.network_address)), ("RTA_OIF", _FIRST_INDEX)]
     return _encoded("route", fields, attributes, _NEW_ROUTE, _CREATE)
 
 

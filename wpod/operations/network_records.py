@@ -157,7 +157,10 @@ def disconnect(store: Store, container_name: str, network_name: str) -> None:
 def _check_can_join(container: Container) -> None:
     name, plan = container.record.name, container.record.plan
     if plan.kind is Kind.WASM:
-        raise CannotEnforce(f"container {name} is a wasm container: it can't join a network yet")
+        raise CannotEnforce(
+            f"container {name} is a wasm container: its network is chosen when it is created",
+            hint="create it with --network NAME",
+        )
     if plan.network is not NetworkMode.NETWORKS:
         raise CannotEnforce(
             f"container {name} has --network {plan.network.value}: only one that is on networks can join another",

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from wpod.errors import CannotEnforce, NotThere, PortInUse, WpodError
 from wpod.formats import state_file
+from wpod.formats.state_file import Kind
 from wpod.frozen import replace
 from wpod.kernel import pidfd
 from wpod.model import ids
@@ -23,22 +24,33 @@ from wpod.net import firewall, holder, host_routes, links
 from wpod.net.names import Named, NameServer
 from wpod.net.namespace import NetworkNamespace
 from wpod.operations import network_records
+from wpod.operations.network_links import LinkMaker
+from wpod.operations.wasm_networks import WasmNetworks
 from wpod.plan import addresses, etc_files
 from wpod.runtime.backend import NOT_JOINED, Joined
 from wpod.state.networks import Lookup
 from wpod.storage.store import Store
 
+_NS_GET_USERNS = 0xB701
+
 
 class Site:
-    """Opened for one command. Nothing is started or made before it is needed; `close` lets go of the holder."""
+    """Opened for one command. Nothing is started or made before it is needed; `close` lets go of the holder.
 
-    def __init__(self, store: Store) -> None:
+    `beside` is another one of the same command, with which it shares the namespaces of wasm containers.
+    """
+
+    def __init__(self, store: Store, beside: Site | None = None) -> None:
         self._store = store
         self._rootless = os.geteuid() != 0
         self._holder: holder.Connection | None = None
+        directory = holder.directory(store.paths.run)
+        self._links = LinkMaker(directory)
+        self._wasm: WasmNetworks = beside._wasm if beside else WasmNetworks(store, self._links, directory)
 
     def close(self) -> None:
         """The holder may end from here on, if nobody else needs it."""
+        self._wasm.close()
         if self._holder is not None:
             self._holder.close()
             self._holder = None
@@ -47,6 +59,14 @@ class Site:
         """Give a container its places, and make ready what it needs for its links. Raises WpodError subclasses."""
         networking = record.plan.networking
         networks = [self._network(one.network) for one in networking.attachments]
+        if record.plan.kind is Kind.WASM and not (networks[0].is_bridge and networks[0].subnets):
+            raise CannotEnforce(
+                f"a wasm container can't be on network {networks[0].name}: it needs an address of a bridge",
+                hint="a network of the driver bridge gives one",
+            )
+        there = self._find()
+        if there is not None:
+            self._withdraw(there, self._store.networks.leases(record.container_id))
         leases = self._store.networks.lease(
             record.container_id, lambda lookup: _leases(record, networking.attachments, lookup), anew=True
         )
@@ -55,15 +75,21 @@ class Site:
             self._make(namespace, network)
         self._publish(record, leases, sockets)
         self._update_names(namespace)
-        messages = self._messages(leases, {one.name: one for one in networks})
+        inner, messages = -1, ""
+        if record.plan.kind is Kind.WASM:
+            inner = self._wasm.join(namespace, networks[0], leases[0])
+        else:
+            messages = links.to_text(self._links.of_container(leases, {one.name: one for one in networks}))
         return replace(
             NOT_JOINED,
             user_namespace=namespace.user_path,
             network_namespace=namespace.network_path,
-            messages=links.to_text(messages),
+            inner=inner,
+            messages=messages,
             leases=tuple(leases),
             name_servers=tuple(_name_servers(networks)),
             host_gateway=self._host_gateway(networks),
+            internal=all(one.internal for one in networks),
         )
 
     def belongs_to_keeper(self, record: ContainerRecord) -> None:
@@ -95,6 +121,8 @@ class Site:
         if not self._rootless:
             published = [pair for one in container_ids for pair in self._publications(one, leases)]
             firewall.withdraw(NetworkNamespace(), published)
+        if there is not None:
+            self._withdraw(there, leases)
         self._store.networks.release(container_ids)
         if there is not None:
             self._update_names(there)
@@ -138,8 +166,8 @@ class Site:
             )
             namespace = self._enter(self._remains([record]))
             self._make(namespace, network)
-            messages = self._messages(leases, {network.name: network}, position=position)
-            self._apply(namespace, messages, state.pid)
+            messages = self._links.of_container(leases, {network.name: network}, position)
+            self._links.apply(namespace, messages, state.pid)
             self._update_names(namespace)
             self._write_hosts(record)
 
@@ -150,7 +178,7 @@ class Site:
         leases = [one for one in self._store.networks.leases(record.container_id) if one.network == network]
         namespace = self._enter(self._remains([record]))
         for lease in leases:
-            self._apply(namespace, [links.remove_interface(self._network(network), lease)], state.pid)
+            self._links.apply(namespace, [links.remove_interface(self._network(network), lease)], state.pid)
         self._store.networks.release([record.container_id], network)
         self._update_names(namespace)
         self._write_hosts(record)
@@ -168,7 +196,7 @@ class Site:
             return
         if not self._rootless and network.interface not in host_routes.interfaces():
             return
-        self._apply(namespace, [links.remove_bridge(network)])
+        self._links.apply(namespace, [links.remove_bridge(network)])
         firewall.remove_network(namespace, network)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._mark(network))
@@ -205,7 +233,7 @@ class Site:
         self._holder = holder.start(self._store.paths.run, remains)
         if self._holder.fresh:
             firewall.ensure(self._holder.namespace)
-            self._apply(self._holder.namespace, links.relay_routes())
+            self._links.apply(self._holder.namespace, links.relay_routes())
         return self._holder.namespace
 
     def _make(self, namespace: NetworkNamespace, network: Network, *, anew: bool = False) -> None:
@@ -216,7 +244,7 @@ class Site:
         mark, there = self._mark(network), self._there(network)
         if there and not anew:
             return
-        self._apply(namespace, links.bridge(network))
+        self._links.apply(namespace, links.bridge(network))
         firewall.ensure(namespace)
         firewall.add_network(namespace, network)
         if not self._rootless:
@@ -233,6 +261,12 @@ class Site:
         except FileNotFoundError:
             return False
 
+    def _withdraw(self, namespace: NetworkNamespace, leases: Sequence[Lease]) -> None:
+        """Take the addresses of wasm containers away, before their places are given back."""
+        own = [one for one in leases if not one.interface]
+        for name in sorted({one.network for one in own}):
+            self._wasm.withdraw(namespace, self._network(name), [one for one in own if one.network == name])
+
     def _mark(self, network: Network) -> str:
         return f"{holder.directory(self._store.paths.run)}/made-{network.number}"
 
@@ -243,45 +277,8 @@ class Site:
         pid = self._holder.namespace.pid
         return f"{pid} {pidfd.start_ticks(pid)}"
 
-    def _apply(self, namespace: NetworkNamespace, messages: Sequence[links.Message], pid: int = 0) -> None:
-        path = f"{holder.directory(self._store.paths.run)}/messages-{os.getpid()}"
-        try:
-            with open(path, "w", encoding="ascii") as file:
-                file.write(links.to_text(messages))
-            namespace.apply(path, pid)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def _messages(
-        self, leases: Sequence[Lease], networks: dict[str, Network], position: int = 0
-    ) -> list[links.Message]:
-        found: list[links.Message] = []
-        for index, lease in enumerate(leases, position):
-            found += links.filled(self._template(networks[lease.network], lease.interface, index), lease)
-        return found
-
-    def _template(self, network: Network, interface: str, position: int) -> list[links.Message]:
-        """Made once for a network, and kept: what makes them takes longer to load than all else of a start."""
-        path = f"{holder.directory(self._store.paths.run)}/links-{network.number}-{interface}-{position}"
-        subnets = ",".join(one.subnet + one.gateway for one in network.subnets)
-        parent = 0 if network.is_bridge else host_routes.parent_index(network.interface)
-        key = f"{links.TEMPLATE_VERSION} {network.network_id} {subnets} {parent}\n"
-        try:
-            with open(path, encoding="ascii") as file:
-                head, _, text = file.read().partition("\n")
-            if f"{head}\n" == key:
-                return links.from_text(text)
-        except (FileNotFoundError, ValueError):
-            pass
-        made = links.template(network, interface, position)
-        with open(f"{path}.{os.getpid()}", "w", encoding="ascii") as file:
-            file.write(key + links.to_text(made))
-        os.rename(f"{path}.{os.getpid()}", path)
-        return made
-
     def _publish(self, record: ContainerRecord, leases: Sequence[Lease], sockets: Sequence[socket.socket]) -> None:
-        ports = record.plan.networking.ports
+        ports = _led_ports(record)
         where = self._published_on(record, leases)
         if ports and where is None:
             raise CannotEnforce(
@@ -300,7 +297,7 @@ class Site:
         if where is None:
             return
         source = "plain" if self._network(where.network).internal else "client"
-        for port, listener in zip(ports, sockets, strict=True):
+        for port, listener in zip(ports, sockets if ports else (), strict=True):
             target = _target(port, where)
             self._holder.publish(record.container_id, (port.protocol.value, target, source), listener.fileno())
 
@@ -314,7 +311,7 @@ class Site:
         sockets: list[socket.socket] = []
         try:
             with contextlib.suppress(WpodError):
-                sockets = ports.open_sockets(record.plan.networking.ports) if self._rootless else []
+                sockets = ports.open_sockets(_led_ports(record)) if self._rootless else []
             if sockets or not self._rootless:
                 self._publish(record, leases, sockets)
             self.belongs_to_keeper(record)
@@ -341,7 +338,7 @@ class Site:
         with contextlib.suppress(WpodError):
             record = self._store.containers.find(container_id)
             own = [one for one in leases if one.container_id == container_id]
-            return self._publications_of(record.plan.networking.ports, self._published_on(record, own))
+            return self._publications_of(_led_ports(record), self._published_on(record, own))
         return []
 
     def _published_on(self, record: ContainerRecord, leases: Sequence[Lease]) -> Lease | None:
@@ -413,7 +410,7 @@ class Site:
         return next((one for one in gateways if ":" not in one), gateways[0] if gateways else "")
 
     def _remains(self, records: Sequence[ContainerRecord]) -> holder.Remains | None:
-        """The shared namespaces, as a container's monitor holds them open."""
+        """The shared namespaces, as a container's keeper holds the network open."""
         if not self._rootless:
             return None
         for record in records:
@@ -422,8 +419,24 @@ class Site:
                 for name in os.listdir(f"/proc/{state.keeper_pid}/fd"):
                     path = f"/proc/{state.keeper_pid}/fd/{name}"
                     if os.readlink(path).startswith("net:["):
-                        return holder.Remains(f"/proc/{state.pid}/ns/user", path)
+                        return holder.Remains(_owner_of(path), path)
         return None
+
+
+def _led_ports(record: ContainerRecord) -> tuple[PublishedPort, ...]:
+    """The ports that must be led to the container; a wasm guest has their sockets itself."""
+    return record.plan.networking.ports if record.plan.kind is Kind.NATIVE else ()
+
+
+def _owner_of(namespace: str) -> str:
+    """The user namespace that owns a network namespace (ioctl_ns(2)), left open until this command ends: a container
+    may be in one below it.
+    """
+    network = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return f"/proc/{os.getpid()}/fd/{fcntl.ioctl(network, _NS_GET_USERNS)}"
+    finally:
+        os.close(network)
 
 
 def _free_position(leases: Sequence[Lease]) -> int:
@@ -472,6 +485,8 @@ def _leases(
         mac = _hardware_address(network, wanted)
         aliases = tuple(dict.fromkeys((*names, *wanted.aliases)))
         interface = wanted.interface or f"eth{index}"
+        if record.plan.kind is Kind.WASM:
+            interface = mac = ""
         made.append(Lease(network.name, record.container_id, interface, chosen, mac, aliases))
     return made
 

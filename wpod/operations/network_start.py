@@ -29,24 +29,24 @@ from wpod.storage.store import Store
 
 
 class NetworkStart:
-    """One start's networks. `joined` is what the backend is told; `close` when the start is over, however it went."""
+    """One start's networks. `joined` is what the backend is told; `close` when the start is over, however it went.
 
-    def __init__(self, store: Store, record: ContainerRecord) -> None:
+    `beside` is another start of the same keeper.
+    """
+
+    def __init__(self, store: Store, record: ContainerRecord, beside: NetworkStart | None = None) -> None:
         self.joined: Joined = NOT_JOINED
         self._store = store
         self._record = record
         self._sockets: list[socket.socket] = []
         self._site: Site | None = None
+        self._beside = beside._site if beside else None
 
     def prepare(self) -> None:
         """Do everything that can fail. Raises WpodError subclasses; `undo` takes back what was done."""
         plan, networking = self._record.plan, self._record.plan.networking
         if plan.network is NetworkMode.NETWORKS:
-            if plan.kind is Kind.WASM:
-                raise CannotEnforce(
-                    "a wasm container can't join a network yet", hint="--network host, or publish a port: -p"
-                )
-            self._site = Site(self._store)
+            self._site = Site(self._store, self._beside)
             self._site.check_ports(self._record)
         if networking.ports:
             from wpod.net import ports
@@ -84,9 +84,9 @@ class NetworkStart:
 
 
 @contextlib.contextmanager
-def starting(store: Store, record: ContainerRecord) -> Iterator[NetworkStart]:
+def starting(store: Store, record: ContainerRecord, beside: NetworkStart | None) -> Iterator[NetworkStart]:
     """Prepared networks of one start, taken back where the block raises."""
-    made = NetworkStart(store, record)
+    made = NetworkStart(store, record, beside)
     try:
         with _way_without(record):
             made.prepare()
@@ -164,7 +164,10 @@ def _of_container(store: Store, container_id: str) -> Joined:
             f"container {container.record.name} is not running: its network can't be shared", hint="start it first"
         )
     if container.record.plan.kind is Kind.WASM:
-        raise CannotEnforce(f"container {container.record.name} is a wasm container: it has no network to share")
+        raise CannotEnforce(
+            f"container {container.record.name} is a wasm container: it has no network of its own to share",
+            hint="give both the same --network",
+        )
     if container.record.plan.network is NetworkMode.HOST:
         raise CannotEnforce(f"container {container.record.name} has the host's network", hint="--network host")
     path = f"/proc/{state.pid}/ns/net"

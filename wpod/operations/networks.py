@@ -26,14 +26,34 @@ def look_network(store: Store, request: NetworkOptions, image: Image, kind: Kind
     ports = planning.wanted_ports(request, exposed, mode)
     if kind is Kind.WASM and any(port.protocol is Protocol.UDP for port in ports):
         raise CannotEnforce("a wasm container accepts connections: only tcp ports can be published for it")
+    if kind is Kind.NATIVE and request.outgoing:
+        raise CannotEnforce(
+            "allow= of --network holds for wasm containers: a native one makes its connections itself",
+            hint="--network bridge with --internal networks keeps it from the world",
+        )
+    attachments = _attachments(store, request, mode)
+    if kind is Kind.WASM:
+        _check_of_wasm(attachments)
     return mode, NetworkPlan(
         target=_target(store, request, mode),
-        attachments=_attachments(store, request, mode),
+        attachments=attachments,
         ports=tuple(_with_host_port(port) for port in ports),
         exposed=exposed,
         outgoing=request.outgoing,
         names=request.names,
     )
+
+
+def _check_of_wasm(attachments: tuple[Attachment, ...]) -> None:
+    """A wasm container has an address on a network and no interface. Raises CannotEnforce."""
+    if len(attachments) > 1:
+        raise CannotEnforce("a wasm container can be on one network only", hint="give one --network")
+    for one in attachments:
+        if one.mac or one.interface:
+            raise CannotEnforce(
+                "a wasm container has no network interface: --mac-address and interface_name= have no meaning for it",
+                hint="leave the option out",
+            )
 
 
 def _target(store: Store, request: NetworkOptions, mode: NetworkMode) -> str:

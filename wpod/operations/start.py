@@ -97,7 +97,7 @@ def _start_group(store: Store, launches: Sequence[Launch]) -> list[tuple[Launch,
         for launch in launches:
             if commands and len(commands) >= _group_size(commands[0]):
                 break
-            networks = connected.enter_context(_networks(store, launch.record))
+            networks = connected.enter_context(_networks(store, launch.record, starts[0] if starts else None))
             command, take_back = _make_ready(backend, launch, networks, commands[0] if commands else None)
             undo.add(f"the state of container {launch.record.name}", take_back)
             starts.append(networks)
@@ -117,14 +117,16 @@ def _start_group(store: Store, launches: Sequence[Launch]) -> list[tuple[Launch,
 
 
 @contextlib.contextmanager
-def _networks(store: Store, record: ContainerRecord) -> Iterator[NetworkStart | None]:
+def _networks(
+    store: Store, record: ContainerRecord, beside: NetworkStart | None = None
+) -> Iterator[NetworkStart | None]:
     """What the container's networks need; None for one that has none, which pays for nothing of it."""
     if record.plan.network in (NetworkMode.NONE, NetworkMode.HOST) and not record.plan.networking.ports:
         yield None
         return
     from wpod.operations.network_start import starting
 
-    with starting(store, record) as networks:
+    with starting(store, record, beside) as networks:
         yield networks
 
 

@@ -28,18 +28,22 @@ class Joined:
 
     `listeners` are open descriptors of listening sockets, one for each published port of a wasm container. The
     namespaces are paths (of /proc/PID/ns): the user and network namespace in which links are made, and `shared`, the
-    network namespace that the container joins instead of one of its own. `messages` make the links (docs/formats.md).
-    `host_gateway` is an address that leads to the host itself, where there is one.
+    network namespace that the container joins instead of one of its own. `inner` is the open namespace that a network's
+    wasm containers share, -1 for none. `messages` make the links (docs/formats.md).
+    `host_gateway` is an address that leads to the host itself, where there is one. `internal`: its networks lead
+    nowhere else.
     """
 
     listeners: tuple[int, ...] = ()
     user_namespace: str = ""
     network_namespace: str = ""
     shared: str = ""
+    inner: int = -1
     messages: str = ""
     leases: tuple[Lease, ...] = ()
     name_servers: tuple[str, ...] = ()
     host_gateway: str = ""
+    internal: bool = False
 
 
 NOT_JOINED = Joined()

@@ -2,13 +2,18 @@
 //! those for the container's.
 //!
 //! It is a hook of the OCI runtime (runtime-spec, config.md, `createRuntime`): the container's process is named in
-//! the state document on standard input, unless the command line names one.
+//! the state document on standard input, unless the command line names one, or a namespace by its file.
+//! For a namespace that several wasm containers share there is no process yet: it is made here, and handed over.
 
-use std::io::Read;
+use std::io::{IoSlice, Read};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{netlink, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::thread::{move_into_link_name_space, LinkNameSpaceType};
+use rustix::net::{
+    netlink, sendmsg, AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    SocketFlags, SocketType,
+};
+use rustix::thread::{move_into_link_name_space, unshare_unsafe, LinkNameSpaceType, UnshareFlags};
 
 use crate::link_messages::{parse, LinkMessage, Where, HEADER_BYTES};
 
@@ -17,27 +22,71 @@ const STATE_LIMIT_BYTES: u64 = 1 << 20;
 /// NLMSG_ERROR (netlink(7)): its payload begins with an error number, 0 for an acknowledgement.
 const ERROR_MESSAGE: u16 = 2;
 
-/// `apply FILE [PID]`; the error is one line.
-pub fn run(file: &str, pid: Option<&str>) -> Result<(), String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}"))?;
-    let messages = parse(&text).map_err(|error| format!("{file}: {error}"))?;
-    let needs_process = messages
-        .iter()
-        .any(|one| one.place == Where::There || one.pid_offset.is_some());
-    let pid = match pid {
-        Some(word) => Some(word.parse().map_err(|_| format!("{word} is not a process"))?),
-        None if needs_process => Some(process_of_state()?),
-        None => None,
-    };
-    send_all(
-        messages.iter().filter(|one| one.place == Where::Here),
-        pid.unwrap_or(0),
-    )?;
-    if messages.iter().any(|one| one.place == Where::There) {
-        enter(pid.unwrap_or(0))?;
-        send_all(messages.iter().filter(|one| one.place == Where::There), 0)?;
+/// `apply FILE [PID|PATH]`; the error is one line.
+pub fn run(file: &str, target: Option<&str>) -> Result<(), String> {
+    let messages = read(file)?;
+    let needs_process = messages.iter().any(|one| one.pid_offset.is_some());
+    let needs_namespace = messages.iter().any(|one| one.place == Where::There);
+    let path = target.filter(|word| word.starts_with('/'));
+    if path.is_some() && needs_process {
+        return Err(format!(
+            "{file}: an interface cannot be moved without its process"
+        ));
     }
-    Ok(())
+    let pid = match target {
+        Some(_) if path.is_some() => 0,
+        Some(word) => word.parse().map_err(|_| format!("{word} is not a process"))?,
+        None if needs_process || needs_namespace => process_of_state()?,
+        None => 0,
+    };
+    let here = messages.iter().filter(|one| one.place == Where::Here);
+    let there = messages.iter().filter(|one| one.place == Where::There);
+    send_all(&Connection::default(), here, pid)?;
+    if needs_namespace {
+        enter(&path.map_or_else(|| format!("/proc/{pid}/ns/net"), str::to_owned))?;
+    }
+    send_all(&Connection::default(), there, 0)
+}
+
+/// `share FILE FD`: makes a network namespace, sends the messages as if it were a container's, and hands it over on
+/// FD, a Unix socket.
+///
+/// A netlink socket stays in the namespace in which it was opened, so nothing has to go back.
+pub fn share(file: &str, descriptor: &str) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("a network namespace cannot be made: {error}");
+    let number = descriptor
+        .parse::<i32>()
+        .ok()
+        .filter(|number| *number > 2)
+        .ok_or_else(|| format!("{descriptor} is not a descriptor"))?;
+    // SAFETY: whoever started this has left it open for this program alone, which opens nothing before.
+    let receiver = unsafe { OwnedFd::from_raw_fd(number) };
+    let messages = read(file)?;
+    let here = Connection::default();
+    here.socket().map_err(|error| failed(&error))?;
+    // SAFETY: another network namespace concerns no memory and no descriptor table.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.map_err(|error| failed(&error))?;
+    let namespace = std::fs::File::open("/proc/self/ns/net").map_err(|error| failed(&error))?;
+    let (outer, inner): (Vec<_>, Vec<_>) = messages.iter().partition(|one| one.place == Where::Here);
+    send_all(&here, outer.into_iter(), std::process::id())?;
+    send_all(&Connection::default(), inner.into_iter(), 0)?;
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let handed = [namespace.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&handed));
+    sendmsg(
+        &receiver,
+        &[IoSlice::new(b"N")],
+        &mut ancillary,
+        SendFlags::empty(),
+    )
+    .map(drop)
+    .map_err(|error| failed(&error))
+}
+
+fn read(file: &str) -> Result<Vec<LinkMessage>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}"))?;
+    parse(&text).map_err(|error| format!("{file}: {error}"))
 }
 
 fn process_of_state() -> Result<u32, String> {
@@ -56,27 +105,41 @@ fn pid_of(document: &str) -> Option<u32> {
     u32::try_from(pid).ok().filter(|pid| *pid > 0)
 }
 
-fn enter(pid: u32) -> Result<(), String> {
-    let path = format!("/proc/{pid}/ns/net");
+fn enter(path: &str) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| {
         format!("the container's network namespace cannot be entered: {error}")
     };
     let namespace = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    move_into_link_name_space(
-        std::os::fd::AsFd::as_fd(&namespace),
-        Some(LinkNameSpaceType::Network),
-    )
-    .map_err(|error| failed(&error))
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+        .map_err(|error| failed(&error))
+}
+
+/// A netlink socket of the namespace in which it is first asked for.
+#[derive(Default)]
+struct Connection(std::cell::OnceCell<OwnedFd>);
+
+impl Connection {
+    fn socket(&self) -> Result<&OwnedFd, Errno> {
+        match self.0.get() {
+            Some(opened) => Ok(opened),
+            None => {
+                let opened = open()?;
+                Ok(self.0.get_or_init(|| opened))
+            }
+        }
+    }
 }
 
 /// One after another, each acknowledged before the next is sent.
-fn send_all<'m>(messages: impl Iterator<Item = &'m LinkMessage>, pid: u32) -> Result<(), String> {
-    let mut socket = None;
+fn send_all<'m>(
+    connection: &Connection,
+    messages: impl Iterator<Item = &'m LinkMessage>,
+    pid: u32,
+) -> Result<(), String> {
     for message in messages {
-        let socket = match &socket {
-            Some(opened) => opened,
-            None => socket.insert(open().map_err(|error| format!("links cannot be made: {error}"))?),
-        };
+        let socket = connection
+            .socket()
+            .map_err(|error| format!("links cannot be made: {error}"))?;
         let error = ask(socket, &message.with_process(pid)).map_err(|error| worded(message, error))?;
         if error != 0 && error != message.tolerated {
             return Err(worded(message, Errno::from_raw_os_error(error)));
@@ -101,7 +164,7 @@ pub fn ask_once(message: &[u8]) -> Result<(), Errno> {
     }
 }
 
-fn open() -> Result<rustix::fd::OwnedFd, Errno> {
+fn open() -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -113,7 +176,7 @@ fn open() -> Result<rustix::fd::OwnedFd, Errno> {
 }
 
 /// Sends a message and gives the error number of its acknowledgement.
-fn ask(socket: &rustix::fd::OwnedFd, message: &[u8]) -> Result<i32, Errno> {
+fn ask(socket: &OwnedFd, message: &[u8]) -> Result<i32, Errno> {
     rustix::net::send(socket, message, SendFlags::empty())?;
     let mut answer = [0u8; 8192];
     loop {

@@ -1,6 +1,7 @@
 //! `wpod-network`: what containers with networks need beside their own process.
 //!
 //! * `apply FILE` sends the link messages of a container or of a bridge, and ends.
+//! * `share FILE FD` makes the namespace that the wasm containers of a network are in, and ends.
 //! * `hold FD` is the holder of what a user's containers share ([`hold`]).
 
 mod apply;
@@ -17,7 +18,8 @@ mod relay;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: wpod-network apply FILE [PID] | wpod-network hold FD";
+const USAGE: &str =
+    "usage: wpod-network apply FILE [PID|PATH] | wpod-network share FILE FD | wpod-network hold FD";
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         [Some("apply"), Some(file), rest @ ..] if rest.len() < 2 => {
             apply::run(file, rest.first().copied().flatten())
         }
+        [Some("share"), Some(file), Some(fd)] => apply::share(file, fd),
         [Some("hold"), Some(fd)] => hold::run(fd),
         _ => Err(USAGE.to_owned()),
     };

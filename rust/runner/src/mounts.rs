@@ -11,6 +11,7 @@ use formats::launch_plan::LaunchPlan;
 use formats::state_file::confinement;
 
 use crate::failure::{check, last_error, shown, Failure};
+use crate::startup;
 
 // From linux/mount.h.
 const FSOPEN_CLOEXEC: u32 = 1;
@@ -23,14 +24,31 @@ const MOUNT_ATTR_NODEV: u32 = 4;
 /// The kernel's limit of one string option, its NUL included.
 const OPTION_BYTES: usize = 256;
 
-/// As a user: enters a user namespace that maps one id, and a mount namespace where something is to be mounted.
-/// Gives the bits of what holds. Root enters none.
+/// Enters the network namespace of the plan, if it has one, through the user namespace that owns it. A user then
+/// enters a user namespace of its own, below that one where it is in it, which maps one id, and a mount namespace
+/// where something is to be mounted. Gives the bits of what holds. Root enters no namespace of its own.
 ///
-/// Errors: only where something is to be mounted and namespaces are not to be had.
+/// Errors: where the plan's namespaces cannot be entered, and where own ones are needed and not to be had: for
+/// mounting, and below a shared one, whose root the guest must not stay.
 pub fn enter_namespaces(plan: &LaunchPlan<'_>) -> Result<u32, Failure> {
+    let shared = plan.optional("user-namespace");
+    if let Some(path) = plan.optional("held-namespace") {
+        // Open for as long as this process lives: it keeps the network where the bridges are.
+        std::mem::forget(open_namespace(path)?);
+    }
+    if let Some(path) = shared {
+        join(open_namespace(path)?.raw(), libc::CLONE_NEWUSER, path)?;
+    }
+    if let Some(path) = plan.optional("network-namespace") {
+        join(open_namespace(path)?.raw(), libc::CLONE_NEWNET, path)?;
+    }
+    if let Some(number) = startup::network_descriptor(plan) {
+        join(number, libc::CLONE_NEWNET, c"of the network")?;
+        kernel_calls::files::close(number);
+    }
     // SAFETY: plain queries.
     let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
-    if user == 0 {
+    if user == 0 && shared.is_none() {
         return Ok(0);
     }
     let mounting = plan.one("root").to_bytes() == b"overlay" || plan.tmpfs().next().is_some();
@@ -42,16 +60,30 @@ pub fn enter_namespaces(plan: &LaunchPlan<'_>) -> Result<u32, Failure> {
     }
     // SAFETY: this process has one thread.
     if unsafe { libc::unshare(flags) } < 0 {
-        if !mounting {
+        if !mounting && shared.is_none() {
             return Ok(0);
         }
-        let failure = Failure::system("make the namespaces that mounting needs");
-        return Err(failure.with_hint(
-            "user namespaces are forbidden here; use --read-only, or a volume instead of --tmpfs",
-        ));
+        let failure = Failure::system("make the namespaces that the container needs");
+        return Err(if mounting {
+            failure.with_hint(
+                "user namespaces are forbidden here; use --read-only, or a volume instead of --tmpfs",
+            )
+        } else {
+            failure.with_hint("user namespaces are forbidden here; --network none needs none")
+        });
     }
     map_ids(plan, user, group)?;
     Ok(held)
+}
+
+fn open_namespace(path: &CStr) -> Result<kernel_calls::Fd, Failure> {
+    kernel_calls::files::open(path, libc::O_RDONLY, 0)
+        .map_err(|error| Failure::own(format!("cannot open the namespace {}: {error}", shown(path))))
+}
+
+fn join(namespace: RawFd, kind: i32, name: &CStr) -> Result<(), Failure> {
+    kernel_calls::namespaces::join(namespace, kind)
+        .map_err(|error| Failure::own(format!("cannot enter the namespace {}: {error}", shown(name))))
 }
 
 fn map_ids(plan: &LaunchPlan<'_>, user: u32, group: u32) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! What the plan says of the network: ports that the guest is given, and addresses that it may use.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use formats::launch_plan::LaunchPlan;
@@ -14,21 +14,37 @@ pub struct Port<'p> {
     /// What the guest finds in LISTEN_FDNAMES; the port's number, as wpod writes it.
     pub name: &'p [u8],
     pub descriptors: Vec<RawFd>,
+    /// Whether it is found at the container's own addresses as well.
+    pub inside: bool,
 }
 
-/// The ports in the order in which the plan first names them.
+/// The ports in the order in which the plan first names them, those of sockets that it hands over first.
 pub fn ports<'p>(plan: &LaunchPlan<'p>) -> Vec<Port<'p>> {
     let mut ports: Vec<Port<'p>> = Vec::new();
     for listener in plan.listeners() {
-        match ports.iter_mut().find(|port| port.name == listener.name) {
-            Some(port) => port.descriptors.push(listener.descriptor),
-            None => ports.push(Port {
-                name: listener.name,
-                descriptors: vec![listener.descriptor],
-            }),
-        }
+        port_of(&mut ports, listener.name)
+            .descriptors
+            .push(listener.descriptor);
+    }
+    for number in plan.all("listen-inside") {
+        port_of(&mut ports, number.to_bytes()).inside = true;
     }
     ports
+}
+
+fn port_of<'v, 'p>(ports: &'v mut Vec<Port<'p>>, name: &'p [u8]) -> &'v mut Port<'p> {
+    let index = ports
+        .iter()
+        .position(|port| port.name == name)
+        .unwrap_or_else(|| {
+            ports.push(Port {
+                name,
+                descriptors: Vec::new(),
+                inside: false,
+            });
+            ports.len() - 1
+        });
+    &mut ports[index]
 }
 
 /// Gives the guest its network, and its ports as the next descriptors.
@@ -41,17 +57,41 @@ pub fn add(
     let watcher = move |refusal: &Refusal| speaker.say(&refusal_line(refusal));
     let mut builder = builder.network(permissions(plan)?, Box::new(watcher));
     for port in ports(plan) {
-        let sockets = port
+        let mut sockets: Vec<OwnedFd> = port
             .descriptors
-            .into_iter()
+            .iter()
             // SAFETY: the plan names descriptors that were left open for this process, each once.
-            .map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) })
+            .map(|descriptor| unsafe { OwnedFd::from_raw_fd(*descriptor) })
             .collect();
+        if port.inside {
+            sockets.extend(listen_inside(plan, port.name)?);
+        }
         builder = builder
             .listener(port.name, sockets)
             .map_err(|_| Failure::own("a listening socket cannot be given to the guest"))?;
     }
     Ok(builder)
+}
+
+/// Listens at the container's own addresses, in whose namespace this process is by now.
+fn listen_inside(plan: &LaunchPlan<'_>, port: &[u8]) -> Result<Vec<OwnedFd>, Failure> {
+    let number = kernel_calls::text::decimal(port).and_then(|number| u16::try_from(number).ok());
+    let number = number.ok_or_else(|| Failure::own("the launch plan has a wrong value for listen-inside"))?;
+    let mut sockets = Vec::new();
+    each(plan, "own-address", |text| {
+        sockets.push(TcpListener::bind((address(text)?, number)));
+        Some(())
+    })?;
+    sockets
+        .into_iter()
+        .map(|bound| bound.map(OwnedFd::from))
+        .collect::<Result<_, _>>()
+        .map_err(|error| {
+            let errno = kernel_calls::Errno(error.raw_os_error().unwrap_or(libc::EIO));
+            Failure::own(format!(
+                "cannot listen on port {number} of the container's address: {errno}"
+            ))
+        })
 }
 
 fn permissions(plan: &LaunchPlan<'_>) -> Result<Network, Failure> {

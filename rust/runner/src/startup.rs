@@ -122,6 +122,11 @@ fn told(failure: &Failure) -> String {
     text
 }
 
+/// The network namespace that the plan hands over, open.
+pub fn network_descriptor(plan: &LaunchPlan<'_>) -> Option<i32> {
+    i32::try_from(plan.number("network-fd")?).ok()
+}
+
 /// Closes whatever else was inherited: the guest could not reach it, but it would be held open.
 pub fn close_inherited(ready: &ReadyPipe, plans: &[LaunchPlan<'_>]) -> Result<(), Failure> {
     let ready = u32::try_from(ready.raw()).map_err(|_| Failure::own("the readiness pipe is not open"))?;
@@ -129,6 +134,12 @@ pub fn close_inherited(ready: &ReadyPipe, plans: &[LaunchPlan<'_>]) -> Result<()
         .iter()
         .flat_map(LaunchPlan::listeners)
         .map(|listener| listener.descriptor as u32)
+        .chain(
+            plans
+                .iter()
+                .filter_map(network_descriptor)
+                .map(|number| number as u32),
+        )
         .chain([ready])
         .collect();
     kept.sort_unstable();

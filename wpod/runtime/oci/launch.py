@@ -16,8 +16,8 @@ from wpod.errors import CannotEnforce, StoreError, UsageError
 from wpod.formats.launch_plan import Pair
 from wpod.kernel import cgroup, overlay, pidfd, user_namespace
 from wpod.model.container import ContainerPlan, Observation, RootKind
-from wpod.model.network import NetworkMode
 from wpod.plan import etc_files, oci_spec
+from wpod.runtime import names
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.oci import control, machine, mountpoints
 
@@ -126,11 +126,11 @@ class NativeBackend:
             cgroup.remove(launch.record.container_id)
 
     def _etc_contents(self, launch: Launch) -> list[tuple[str, str]]:
-        plan, names = launch.record.plan, _names(launch)
+        plan, own = launch.record.plan, names.of_launch(launch)
         contents = {
             "hostname": lambda: f"{plan.hostname}\n",
-            "resolv.conf": lambda: etc_files.resolv_conf(names, machine.host_file("/etc/resolv.conf")),
-            "hosts": lambda: etc_files.hosts(names, machine.host_file("/etc/hosts")),
+            "resolv.conf": lambda: etc_files.resolv_conf(own, names.host_file("/etc/resolv.conf")),
+            "hosts": lambda: etc_files.hosts(own, names.host_file("/etc/hosts")),
         }
         return [(f"{launch.paths.etc}/{name}", contents[name]()) for name in _etc_names(plan)]
 
@@ -163,20 +163,6 @@ class NativeBackend:
         if plan.root.kind is RootKind.FUSE_OVERLAY:
             pairs.append(("root-mounter", programs.require("fuse-overlayfs")))
         return pairs
-
-
-def _names(launch: Launch) -> etc_files.Names:
-    plan, joined = launch.record.plan, launch.joined
-    return etc_files.Names(
-        hostname=plan.hostname,
-        name=launch.record.name,
-        mode=plan.network,
-        leases=joined.leases,
-        name_servers=joined.name_servers,
-        forwarded=bool(joined.user_namespace),
-        host_gateway="127.0.0.1" if plan.network is NetworkMode.HOST else joined.host_gateway,
-        asked=plan.networking.names,
-    )
 
 
 def _messages_file(launch: Launch) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from wpod.errors import MissingProgram, StoreError
 from wpod.model.container import ContainerPlan
+from wpod.runtime.names import host_file
 
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
 if TYPE_CHECKING:
@@ -62,12 +63,3 @@ def existing_paths(paths: Iterable[str]) -> frozenset[str]:
 def last_capability() -> int:
     """The kernel's highest capability number."""
     return int(host_file("/proc/sys/kernel/cap_last_cap") or 40)
-
-
-def host_file(path: str) -> str:
-    """A small text file of the host; empty where there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read(65536)
-    except OSError:
-        return ""

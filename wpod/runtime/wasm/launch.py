@@ -12,10 +12,10 @@ from wpod.formats.launch_plan import Pair
 from wpod.kernel import overlay, pidfd
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ModulePlan, MountPlan, Observation, RootKind
-from wpod.model.network import NetworkMode
 from wpod.model.request import AotPolicy
 from wpod.runtime.backend import Command, Exec, Launch, TreeSize, common_pairs
 from wpod.runtime.modules import cache
+from wpod.runtime.wasm import network
 
 PAGE_BYTES = 64 * 1024
 # What the runner itself needs beside the guest's linear memory, so that memory.grow fails in the guest
@@ -83,13 +83,8 @@ class WasmBackend:
         pairs += _process_pairs(plan)
         pairs += _root_pairs(launch)
         pairs += _mount_pairs(plan.mounts)
-        pairs += _outgoing_pairs(plan)
-        listeners = launch.joined.listeners
-        pairs += [
-            ("listen", f"{listener}:{port.container_port}")
-            for listener, port in zip(listeners, plan.networking.ports, strict=True)
-        ]
-        return Command(paths.part("wpod-runner"), tuple(pairs), environment, prefix, listeners)
+        pairs += network.pairs(launch)
+        return Command(paths.part("wpod-runner"), tuple(pairs), environment, prefix, network.descriptors(launch))
 
     def send_signal(self, launch: Launch, observed: Observation, number: int) -> bool:
         if observed.state is None:
@@ -196,13 +191,6 @@ def _process_pairs(plan: ContainerPlan) -> list[Pair]:
         pairs.append(("memory-max-bytes", str(usable)))
     pairs += [("rlimit", f"{limit.name}:{limit.soft}:{limit.hard}") for limit in plan.limits.ulimits]
     return pairs
-
-
-def _outgoing_pairs(plan: ContainerPlan) -> list[Pair]:
-    """Where the guest may connect to: nowhere, unless it has the host's network."""
-    if plan.network is not NetworkMode.HOST:
-        return []
-    return [("outgoing", entry) for entry in plan.networking.outgoing or ("any",)]
 
 
 def _root_pairs(launch: Launch) -> list[Pair]:
