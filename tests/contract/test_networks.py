@@ -60,13 +60,6 @@ def test_what_is_not_there_is_refused_by_name(subject: Subject, network: str, wo
 
 
 @pytest.mark.own
-@pytest.mark.wasm
-def test_a_wasm_container_joins_no_network_yet(subject: Subject) -> None:
-    subject.wpod("run", "--rm", "--network", "bridge", subject.image, "line", "x").fails(125, "wasm", "-p")
-    assert subject.wpod("ps", "-aq").ok().out == ""
-
-
-@pytest.mark.own
 @pytest.mark.parametrize(
     ("options", "word"),
     [
