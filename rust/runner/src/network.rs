@@ -79,7 +79,7 @@ fn listen_inside(plan: &LaunchPlan<'_>, port: &[u8]) -> Result<Vec<OwnedFd>, Fai
     let number = number.ok_or_else(|| Failure::own("the launch plan has a wrong value for listen-inside"))?;
     let mut sockets = Vec::new();
     each(plan, "own-address", |text| {
-        sockets.push(TcpListener::bind((address(text)?, number)));
+        sockets.push(TcpListener::bind((text.parse::<IpAddr>().ok()?, number)));
         Some(())
     })?;
     sockets
