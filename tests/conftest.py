@@ -141,13 +141,20 @@ def close(wpod: Wpod) -> None:
         wpod.seen.clear()
 
 
+def _end(wpod: Wpod) -> None:
+    """Close a store and remove it."""
+    close(wpod)
+    wpod.account.remove_tree(wpod.scratch)
+    if wpod.account.uid == 0:
+        own_network.clear()
+
+
 @contextlib.contextmanager
 def filled(wpod: Wpod, archive: Path) -> Iterator[Wpod]:
     """A new store with the image of an archive in it; closed and removed afterwards."""
     wpod("load", "--quiet", "--input", archive).ok()
     yield wpod
-    close(wpod)
-    wpod.account.remove_tree(wpod.scratch)
+    _end(wpod)
 
 
 @pytest.fixture
@@ -155,8 +162,7 @@ def fresh(account: Account, places: Places) -> Iterator[Wpod]:
     """wpod on an empty store of its own, for each account."""
     wpod = places.new(account)
     yield wpod
-    close(wpod)
-    account.remove_tree(wpod.scratch)
+    _end(wpod)
 
 
 @pytest.fixture
@@ -164,8 +170,7 @@ def fresh_one(root_account: Account, places: Places) -> Iterator[Wpod]:
     """As `fresh`, for one account: where the user makes no difference."""
     wpod = places.new(root_account)
     yield wpod
-    close(wpod)
-    root_account.remove_tree(wpod.scratch)
+    _end(wpod)
 
 
 @pytest.fixture(scope="session")

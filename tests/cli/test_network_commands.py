@@ -33,10 +33,20 @@ def test_the_default_network_is_shown_before_its_first_use(fresh: Wpod) -> None:
     fresh("network", "exists", "wpod").ok()
     for options in ((), ("--force",)):
         fresh("network", "rm", *options, "wpod").fails(125, "default network")
-        fresh("network", "rm", *options, shown["id"]).exits(1 if not options else 0)  # not recorded: no such ID yet
+        fresh("network", "rm", *options, shown["id"]).fails(125, "default network")
     fresh("network", "create", "wpod").fails(125, "already used")
     fresh("network", "prune", "--force").ok()
     assert names(fresh) == ["wpod"]
+
+
+def test_the_default_network_is_shown_as_it_will_be(fresh: Wpod) -> None:
+    """Its usual subnet may be another network's by then; the ID is the same before and after."""
+    before = one(fresh, "wpod")
+    fresh("network", "create", "--subnet", "10.88.0.0/17", "first").fails(125, "overlaps", "wpod")
+    assert one(fresh, before["id"][:12])["id"] == before["id"]
+    fresh("network", "update", "--dns-add", "192.0.2.1", "wpod")  # records it, whether or not it likes it
+    after = one(fresh, "wpod")
+    assert (after["id"], after["subnets"]) == (before["id"], before["subnets"])
 
 
 def test_all_that_create_records(fresh: Wpod) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
+from pathlib import Path
 
 from tests.net.inside import Inside
 from tests.support.command import Wpod, eventually
 from tests.support.networks import free_port
+from wpod import paths
 
 PROBE = "localhost/probe-native"
 SLEEP = ("idle",)
@@ -245,3 +248,43 @@ def test_reload_of_single_containers(networked: Wpod) -> None:
     assert len(networked("network", "reload", "--all").ok().out.split()) == 2
     networked("network", "reload", "--latest").fails(125, "d")
     eventually(lambda: inside.look_up("a.dns.podman", gateway) == [address_of(networked, "a", "one")])
+
+
+def test_a_killed_connect_is_taken_back_or_recorded(networked: Wpod) -> None:
+    """By the next command that writes: what the container has, what is leased and what is recorded are the same."""
+    networked("network", "create", "other").ok()
+    inside = started(networked, "a")
+    for patience_seconds in (0.0, 0.01, 0.03):
+        running = networked.start("network", "connect", "other", "a")
+        eventually(lambda: _connecting(networked) or running.poll() is not None)  # noqa: B023 - called at once
+        time.sleep(patience_seconds)
+        running.kill()
+        running.communicate()
+        networked("rm", "--ignore", "nosuch").ok()
+        assert not _connecting(networked)
+        links = json.loads(inside.run("ip", "-j", "link").stdout)
+        on = networked.field("a", "{{len .NetworkSettings.Networks}}")
+        assert on == str(len(links) - 1)
+        if on == "1":
+            networked("network", "connect", "other", "a").ok()
+        networked("network", "disconnect", "other", "a").ok()
+
+
+def _connecting(wpod: Wpod) -> bool:
+    """Whether a command has noted that it is at it, below the runtime directory: root's is the system's."""
+    if wpod.account.uid == 0:
+        return bool(list(Path(paths.runtime_path(str(wpod.store))).glob("network/connecting-*")))
+    return bool(list((wpod.scratch / "runtime").rglob("network/connecting-*")))
+
+
+def test_a_killed_foreground_container_leaves_no_port(networked: Wpod, host: Inside) -> None:
+    """Its record, place and rules go with the next command that writes."""
+    port = free_port()
+    running = networked.start("run", "--rm", "--name", "a", "-p", f"{port}:80", PROBE, *SLEEP)
+    networked.until_running("a")
+    os.kill(int(networked.field("a", "{{.State.Pid}}")), signal.SIGKILL)
+    running.kill()
+    running.communicate()
+    networked("rm", "--ignore", "nosuch").ok()
+    assert str(port) not in host.run("nft", "list", "map", "inet", "wpod", "published_any4").stdout
+    networked("run", "-d", "--name", "b", "-p", f"{port}:80", PROBE, *SLEEP).ok()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,16 @@ def enter() -> None:
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     subprocess.run(["sh", "-eu", "-c", _UPLINK + _unreachable()], check=True)
+
+
+def clear() -> None:
+    """Take away the bridges and rules that a store of root has left; nobody is on them any more."""
+    if _outside < 0:
+        return
+    for _, name in socket.if_nameindex():
+        if name.startswith("wpod"):
+            subprocess.run(["ip", "link", "delete", name], check=False)
+    subprocess.run(["nft", "delete", "table", "inet", "wpod"], check=False, stderr=subprocess.DEVNULL)
 
 
 def outside(command: Sequence[str]) -> list[str]:

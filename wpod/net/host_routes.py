@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import ipaddress
+import os
 import socket
 import struct
 
@@ -22,6 +23,16 @@ def taken() -> list[AnyNetwork]:
 def interfaces() -> set[str]:
     """The names of the host's interfaces: this process's own network namespace's, which /sys needn't show."""
     return {name for _, name in socket.if_nameindex()}
+
+
+def free_bridge(wanted: str, used: set[str]) -> str:
+    """The wanted name `wpodN`, or the next that is not used nor, as root, on the host, where the bridges are then."""
+    if os.geteuid() == 0:
+        used = used | interfaces()
+    number = int(wanted.removeprefix("wpod"))
+    while f"wpod{number}" in used:
+        number += 1
+    return f"wpod{number}"
 
 
 def outward_address() -> str:

@@ -88,7 +88,8 @@ def _made(
         name=name,
         network_id=os.urandom(32).hex(),
         driver=request.driver,
-        interface=request.interface or (free_interface(f"wpod{number}", present) if bridge else ""),
+        interface=request.interface
+        or (host_routes.free_bridge(f"wpod{number}", {one.interface for one in present}) if bridge else ""),
         created_nanoseconds=time.time_ns(),
         subnets=subnets,
         internal=request.internal,
@@ -171,12 +172,5 @@ def _routes(request: NetworkRequest, subnets: Sequence[Subnet]) -> tuple[Route, 
     return request.routes
 
 
-def free_interface(wanted: str, present: Sequence[Network]) -> str:
-    """The wanted name, or the next number that no network and, as root, nobody on the host has."""
-    used = {one.interface for one in present}
-    if os.geteuid() == 0:
-        used |= host_routes.interfaces()
-    number = int(wanted.removeprefix("wpod"))
-    while f"wpod{number}" in used:
-        number += 1
-    return f"wpod{number}"
+def _free_bridge(number: int, present: Sequence[Network]) -> str:
+    return host_routes.free_bridge(f"wpod{number}", {one.interface for one in present})

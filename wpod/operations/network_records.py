@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from collections.abc import Sequence
 
 from wpod.errors import CannotEnforce, InUse, NameTaken, NotThere, UsageError
 from wpod.formats.state_file import Kind
 from wpod.frozen import replace
 from wpod.model.container import Container, Status
-from wpod.model.network import DEFAULT_NETWORK, Attachment, Driver, Network, NetworkMode
-from wpod.net import host_routes
+from wpod.model.network import DEFAULT_NETWORK, Attachment, Network, NetworkMode
 from wpod.operations.locks import container_lock
-from wpod.operations.network_create import free_interface
-from wpod.plan import addresses
 from wpod.queries import containers as queries
-from wpod.queries.networks import find
+from wpod.queries.networks import find, planned_default
 from wpod.storage.store import Store
 
 
@@ -28,22 +23,9 @@ def ensure_default(store: Store) -> Network:
     except NotThere:
         pass
     try:
-        return store.networks.insert(lambda number, present: _default(number, present, host_routes.taken()))
+        return store.networks.insert(planned_default)
     except NameTaken:  # another command was first
         return store.networks.find(DEFAULT_NETWORK)
-
-
-def _default(number: int, present: Sequence[Network], taken: Sequence[addresses.AnyNetwork]) -> Network:
-    """With the usual subnet, or the lowest free one where the host has that one already."""
-    used = [*taken, *(addresses.parse_subnet(one.subnet) for network in present for one in network.subnets)]
-    usual = addresses.parse_subnet(addresses.DEFAULT_SUBNET)
-    if any(usual.overlaps(one) for one in used):
-        subnet = addresses.free_subnet(used)
-    else:
-        subnet = addresses.check_subnet(addresses.SubnetRequest(addresses.DEFAULT_SUBNET))
-    interface = free_interface("wpod0", present)
-    return Network(number, DEFAULT_NETWORK, os.urandom(32).hex(), Driver.BRIDGE, interface, time.time_ns(), (subnet,),
-                   dns=False)  # fmt: skip
 
 
 def remove(store: Store, name_or_id: str, *, force: bool, stop_timeout_seconds: int | None) -> None:
@@ -132,9 +114,11 @@ def connect(store: Store, container_name: str, attachment: Attachment) -> None:
         networking = container.record.plan.networking
         if any(one.network == network.name for one in networking.attachments):
             raise NameTaken(f"container {container.record.name} is already connected to network {network.name}")
+        joined: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if container.observed.status is Status.RUNNING:
-            network_start.connect(store, container, attachment)
-        _record(store, container, (*networking.attachments, attachment))
+            joined = network_start.connecting(store, container, attachment)
+        with joined:
+            _record(store, container, (*networking.attachments, attachment))
 
 
 def disconnect(store: Store, container_name: str, network_name: str) -> None:

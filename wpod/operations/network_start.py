@@ -27,6 +27,8 @@ from wpod.queries import containers as queries
 from wpod.runtime.backend import NOT_JOINED, Joined
 from wpod.storage.store import Store
 
+_CONNECTING = "connecting-"
+
 
 class NetworkStart:
     """One start's networks. `joined` is what the backend is told; `close` when the start is over, however it went.
@@ -119,6 +121,7 @@ def release_dead(store: Store) -> None:
 
             holder.end_orphans(store.paths.run)
         return
+    _undo_connections(store)
     holders = {one.container_id for one in leases}
     dead = {one for one in holders if _has_ended(store, one)}
     with contextlib.suppress(WpodError), contextlib.closing(Site(store)) as site:
@@ -139,6 +142,38 @@ def release(store: Store, container_ids: Collection[str]) -> str:
     except WpodError as error:
         return error.message
     return ""
+
+
+def _undo_connections(store: Store) -> None:
+    """Take back what a killed `network connect` has done and not recorded. Whoever is still at it holds the lock."""
+    from wpod.net import holder
+
+    directory = holder.directory(store.paths.run)
+    for name in os.listdir(directory):
+        if not name.startswith(_CONNECTING):
+            continue
+        container_id, mark = name.removeprefix(_CONNECTING), f"{directory}/{name}"
+        own = store.paths.container(container_id)
+        lock = try_lock(own)
+        if lock is None and os.path.isdir(own.directory):
+            continue
+        try:
+            with contextlib.suppress(WpodError):
+                _disconnect_unrecorded(store, container_id, os.readlink(mark))
+            os.unlink(mark)
+        except FileNotFoundError:  # another command was first
+            pass
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+
+def _disconnect_unrecorded(store: Store, container_id: str, network: str) -> None:
+    container = queries.find(store, container_id)
+    if any(one.network == network for one in container.record.plan.networking.attachments):
+        return
+    if container.observed.status is Status.RUNNING:
+        disconnect(store, container, network)
 
 
 def _has_ended(store: Store, container_id: str) -> bool:
@@ -175,10 +210,30 @@ def _of_container(store: Store, container_id: str) -> Joined:
     return replace(NOT_JOINED, shared=path, user_namespace=user)
 
 
-def connect(store: Store, container: Container, attachment: Attachment) -> None:
-    """Join a running container to one more network. Raises NameTaken, WpodError."""
-    with contextlib.closing(Site(store)) as site:
-        site.connect(container, attachment)
+@contextlib.contextmanager
+def connecting(store: Store, container: Container, attachment: Attachment) -> Iterator[None]:
+    """Join a running container, which is locked, to one more network; the caller records that in the block.
+
+    Where it is killed before the end, the next command that writes takes the container off again. Raises NameTaken,
+    WpodError.
+    """
+    from wpod.net import holder
+
+    mark = f"{holder.directory(store.paths.run)}/{_CONNECTING}{container.record.container_id}"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(mark)
+    os.symlink(attachment.network, mark)  # a file that is there with its content at once
+    try:
+        with contextlib.closing(Site(store)) as site:
+            site.connect(container, attachment)
+        try:
+            yield
+        except BaseException:
+            disconnect(store, container, attachment.network)
+            raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(mark)
 
 
 def disconnect(store: Store, container: Container, network: str) -> None:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import time
 from collections.abc import Callable, Collection, Sequence
 
 from wpod import times
 from wpod.errors import NotThere, StoreError, UsageError, WpodError
+from wpod.model import ids
 from wpod.model.container import ContainerRecord
 from wpod.model.network import DEFAULT_NETWORK, Driver, Lease, Network, NetworkMode, PublishedPort, Route, Subnet
-from wpod.plan.addresses import DEFAULT_SUBNET
+from wpod.net import host_routes
+from wpod.plan import addresses
 from wpod.storage.store import Store
 
 FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "until")
 PRUNE_FILTERS = ("label", "label!", "until")
-# Shown until somebody uses it, which records it.
-_UNUSED_DEFAULT = Network(
-    1, DEFAULT_NETWORK, "0" * 64, Driver.BRIDGE, "wpod0", 0, (Subnet(DEFAULT_SUBNET, "10.88.0.1"),), dns=False
-)  # fmt: skip
-
-
+# The same for every store, as podman's: sha256 of its name.
+_DEFAULT_ID = "652eb223c89af474b5878fb43c403cf5159e365cb20d802c335eba427ec2b8b6"
 # When a container sees its network's gateway instead of a client's address.
 LOST_TO_ROOT = ("clients of the host's own loopback", "containers that use a published port of the host")
 LOST_TO_USERS = (
@@ -31,13 +30,29 @@ LOST_TO_USERS = (
 )
 
 
+def planned_default(number: int, present: Sequence[Network]) -> Network:
+    """The default network as its first use records it, and as it is shown until then.
+
+    With the usual subnet, or the lowest free one where the host or another network has that one already.
+    """
+    used = [
+        *host_routes.taken(),
+        *(addresses.parse_subnet(one.subnet) for network in present for one in network.subnets),
+    ]
+    subnet = addresses.check_subnet(addresses.SubnetRequest(addresses.DEFAULT_SUBNET))
+    if any(addresses.parse_subnet(subnet.subnet).overlaps(one) for one in used):
+        subnet = addresses.free_subnet(used)
+    interface = host_routes.free_bridge("wpod0", {one.interface for one in present})
+    return Network(number, DEFAULT_NETWORK, _DEFAULT_ID, Driver.BRIDGE, interface, time.time_ns(), (subnet,), dns=False)
+
+
 def find(store: Store, name_or_id: str) -> Network:
     """As the table's, and the default network before its first use. Raises NotThere, AmbiguousName, StoreError."""
     try:
         return store.networks.find(name_or_id)
     except NotThere:
-        if name_or_id == DEFAULT_NETWORK:
-            return _UNUSED_DEFAULT
+        if name_or_id == DEFAULT_NETWORK or (ids.is_id_prefix(name_or_id) and _DEFAULT_ID.startswith(name_or_id)):
+            return planned_default(1, store.networks.readable()[0])
         raise
 
 
@@ -52,7 +67,7 @@ def selected(
         raise UsageError(f"invalid filter {wrong!r:.80}: must be one of {', '.join(keys)}")
     found, problems = store.networks.readable()
     if DEFAULT_NETWORK not in {one.name for one in found}:
-        found = sorted([*found, _UNUSED_DEFAULT], key=lambda one: one.name)
+        found = sorted([*found, planned_default(1, found)], key=lambda one: one.name)
     for key in dict.fromkeys(key for key, _ in terms):
         tests = [_test(store, key, value) for known, value in terms if known == key]
         enough = all if key == "label!" else any
@@ -208,11 +223,14 @@ def lost_clients(store: Store, record: ContainerRecord) -> str:
     Root's ports are rules of the kernel, and a wasm container accepts the connections itself. Clients of the host's
     loopback have no address that would mean anything elsewhere, and aren't counted.
     """
-    if os.geteuid() == 0 or record.plan.network is not NetworkMode.NETWORKS or not record.plan.networking.attachments:
+    if os.geteuid() == 0 or record.plan.network is not NetworkMode.NETWORKS:
         return ""
     try:
-        network = find(store, record.plan.networking.attachments[0].network)
+        joined = [find(store, one.network) for one in record.plan.networking.attachments]
     except WpodError:
+        return ""
+    network = next((one for one in joined if one.is_bridge and one.subnets), None)
+    if network is None:
         return ""
     seen = next((one.gateway for one in network.subnets if one.gateway), "the gateway")
     if network.internal:
