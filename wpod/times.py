@@ -89,6 +89,26 @@ def ago(nanoseconds: int) -> str:
     return f"{seconds // 3600 // 24 // 365} years"
 
 
+def go_duration(nanoseconds: int) -> str:
+    """A span of time as Go prints one: `27.368027ms`, `1h2m3.5s`, `0s`."""
+    for limit, unit in ((_BILLION, ""), (1_000_000, "ms"), (1000, "µs"), (1, "ns")):
+        if nanoseconds >= limit and unit:
+            return f"{_trimmed(nanoseconds, limit)}{unit}"
+        if nanoseconds >= limit:
+            break
+    minutes, rest = divmod(nanoseconds, 60 * _BILLION)
+    hours, minutes = divmod(minutes, 60)
+    before = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{before}{_trimmed(rest, _BILLION)}s"
+
+
+def _trimmed(value: int, unit: int) -> str:
+    """value / unit, without zeros at the end."""
+    digits = len(str(unit)) - 1
+    text = f"{value // unit}.{value % unit:0{digits}d}" if digits else str(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def since(nanoseconds: int) -> str:
     """`3 weeks ago`, from the wall clock."""
     return f"{ago(time.time_ns() - nanoseconds)} ago"

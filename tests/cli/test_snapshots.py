@@ -116,7 +116,7 @@ pod create
 network update x
 container attach web
 system prune
-stats""",
+mount""",
     "empty-lists": """
 ps
 ps -a

@@ -139,7 +139,7 @@ def test_hot_commands_need_no_typer() -> None:
     """Those that scripts call all day; the others may take the time."""
     hot = {words for words, verb in _VERBS.items() if verb.hot}
     assert hot == {"run", "create", "ps", "start", "stop", "kill", "rm", "wait", "logs", "port", "inspect",
-                   "exec", "images"}  # fmt: skip
+                   "exec", "images", "stats"}  # fmt: skip
 
 
 def _guests(verb: Verb) -> bool:

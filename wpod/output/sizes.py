@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
-def decimal(bytes_: int, separator: str = "") -> str:
-    """Powers of 1000 with three digits, as podman's columns: `7.05MB`; `images` puts a blank between.
+def decimal(bytes_: int, separator: str = "", digits: int = 3) -> str:
+    """Powers of 1000 with three digits, as podman's columns: `7.05MB`; `images` puts a blank between, `stats` has four.
 
     Where go-units would say `1e+03kB` (999.6 and the like round up to four digits) the next unit is taken.
     """
     value = float(bytes_)
     unit = 0
-    while (value >= 1000 or float(f"{value:.3g}") >= 1000) and unit < len(_DECIMAL) - 1:
+    while (value >= 1000 or float(f"{value:.{digits}g}") >= 1000) and unit < len(_DECIMAL) - 1:
         value /= 1000
         unit += 1
-    return f"{value:.3g}{separator}{_DECIMAL[unit]}"
+    return f"{value:.{digits}g}{separator}{_DECIMAL[unit]}"
+
+
+def binary(bytes_: int) -> str:
+    """Powers of 1024 with four digits, as podman's MemUsageBytes: `20.5MiB`."""
+    value = float(bytes_)
+    unit = 0
+    while value >= 1024 and unit < len(_BINARY) - 1:
+        value /= 1024
+        unit += 1
+    return f"{value:.4g}{_BINARY[unit]}"
 
 
 def kibibytes(bytes_: int) -> str:

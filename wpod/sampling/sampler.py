@@ -37,8 +37,10 @@ class Sampler:
     Not thread-safe. Keeps two descriptors for each running process; `close` gives them back.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, only: Collection[str] | None = None) -> None:
+        """`only` are the IDs of those that it shall look at; its figures of the machine are of no use then."""
         self._store = store
+        self._only = frozenset(only) if only is not None else None
         self._descriptors = Descriptors()
         self._members = Members(self._descriptors)
         self._helpers = Helpers(store, self._descriptors)
@@ -79,7 +81,11 @@ class Sampler:
             self._mark = mark
             found, problems = queries.listing(self._store)
             self._problems = tuple(problem.message for problem in problems)
-            self._containers = {one.record.container_id: one for one in reversed(found)}
+            self._containers = {
+                one.record.container_id: one
+                for one in reversed(found)
+                if self._only is None or one.record.container_id in self._only
+            }
             for container_id in self._tracked.keys() - self._containers.keys():
                 self._lose(container_id)
         else:

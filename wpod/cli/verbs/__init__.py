@@ -18,11 +18,12 @@ INDEX: dict[str, dict[str, str]] = {
     "container": {
         "run": "run", "create": "create", "ps": "ps", "start": "start", "stop": "stop", "restart": "restart",
         "kill": "kill", "rm": "rm", "wait": "wait", "logs": "logs", "port": "port", "inspect": "inspect",
-        "exec": "exec_",
+        "exec": "exec_", "stats": "stats",
         "container run": "run", "container create": "create", "container ps": "ps", "container ls": "ps",
         "container list": "ps", "container start": "start", "container stop": "stop",
         "container restart": "restart", "container kill": "kill", "container rm": "rm",
         "container wait": "wait", "container logs": "logs", "container port": "port", "container exec": "exec_",
+        "container stats": "stats",
         "container inspect": "container_inspect", "container exists": "exists", "container prune": "prune",
         "container cleanup": "cleanup",
     },

@@ -14,9 +14,10 @@ from wpod.cli.verbs.container_options import (
 
 PS_FILTERS = ("ancestor", "before", "exited", "id", "label", "name", "network", "since", "status", "until",
               "volume")  # fmt: skip
-PS_SORT = ("command", "created", "id", "image", "names", "runningfor", "size", "status")
+PS_SORT = ("command", "created", "id", "image", "memory", "names", "runningfor", "size", "status")
 WAIT_CONDITIONS = ("configured", "created", "exited", "initialized", "removing", "running", "stopped", "stopping",
                    "unknown")  # fmt: skip
+STATS_OUTPUTS = ("csv", "json", "openmetrics")
 INSPECT_TYPES = ("all", "container", "image", "network", "volume")
 
 
@@ -80,6 +81,7 @@ def ps() -> Verb:
             Option(("last", "n"), Kind.VALUE, "Show the N created last, running or not; -1 is no limit", values.whole,
                    "N", "-1"),
             latest("Show the one created last, running or not"),
+            flag("memory", "Show how much memory each container has"),
             flag("no-trunc", "Show whole IDs and commands"),
             flag("noheading", "Print no header line"),
             flag("quiet q", "Print only IDs"),
@@ -244,6 +246,34 @@ def port() -> Verb:
         hot=True,
         examples=("wpod port web", "wpod port web 80/tcp"),
     )
+
+
+def stats() -> Verb:
+    return Verb(
+        ("stats",),
+        "Show what containers use: processor, memory by its parts, network and storage",
+        "wpod.commands.container.stats:execute",
+        (
+            flag("all a", "Show all containers, not only running ones"),
+            Option(("format",), Kind.VALUE, "table, json, openmetrics, or a Go template over the columns",
+                   metavar="FORMAT"),
+            Option(("interval", "i"), Kind.VALUE, "Seconds between two looks", values.whole, "SECONDS", "5"),
+            latest("Show the one created last"),
+            flag("no-reset", "Print one look below the other instead of clearing the screen"),
+            flag("no-stream", "Look once"),
+            flag("no-trunc", "Show whole IDs"),
+            Option(("output",), Kind.VALUE, "The same figures as csv, json or openmetrics",
+                   values.choice(*STATS_OUTPUTS), "FORMAT", choices=STATS_OUTPUTS, completes=Completes.WORDS),
+        ),
+        (Positional("CONTAINER", 0, None, Completes.RUNNING_CONTAINERS),),
+        hot=True,
+        examples=(
+            "wpod stats",
+            "wpod stats --no-stream --format json web",
+            "wpod stats --no-stream --format 'table {{.Name}} {{.Total}} {{.Own}} {{.Linear}}'",
+            "wpod stats --output csv --interval 1 > figures.csv",
+        ),
+    )  # fmt: skip
 
 
 def inspect() -> Verb:

@@ -20,46 +20,81 @@ _HEADERS = {
     "Status": "STATUS", "State": "STATE", "Ports": "PORTS", "Names": "NAMES", "Size": "SIZE", "Labels": "LABELS",
     "Mounts": "MOUNTS", "Networks": "NETWORKS", "Pid": "PID", "Pod": "POD ID", "PodName": "PODNAME",
     "AutoRemove": "AUTO REMOVE", "Exited": "EXITED", "ExitedAt": "EXITED AT", "ExitCode": "EXIT CODE",
-    "StartedAt": "STARTED AT", "IsInfra": "IS INFRA", "Kind": "KIND",
+    "StartedAt": "STARTED AT", "IsInfra": "IS INFRA", "Kind": "KIND", "Memory": "MEMORY",
 }  # fmt: skip
 
 
 def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> int:
     """Table, template, JSON or IDs; running containers, oldest first, unless options say otherwise."""
     containers, problems = queries.listing(session.store)
-    status = _print(session, options, _chosen(session, options, containers))
+    extras = _Extras(session, options, containers)
+    status = _print(session, options, _chosen(session, options, containers, extras), extras)
     for problem in problems:
         session.output.error(problem.message, problem.hint)
     return int(ExitCode.FAILED) if problems else status
 
 
-def _print(session: Session, options: Options, chosen: list[Container]) -> int:
+class _Extras:
+    """What is looked up only where it is asked for: it takes time for each container."""
+
+    def __init__(self, session: Session, options: Options, containers: list[Container]) -> None:
+        self._session = session
+        self.sized = options.flag("size")
+        self.with_memory = options.flag("memory")
+        self._totals: dict[str, int | None] | None = None
+        asked = self.with_memory or ".Memory" in options.text("format") or options.text("sort") == "memory"
+        self._asked = asked
+        self._running = [one.record.container_id for one in containers if one.observed.status is Status.RUNNING]
+
+    def memory(self, container: Container) -> int | None:
+        """Its memory in bytes; None where it can't be told or wasn't asked for, 0 for one that doesn't run."""
+        if not self._asked:
+            return None
+        if self._totals is None:
+            from wpod.sampling.once import samples_of
+
+            found = samples_of(self._session.store, self._running)
+            self._totals = {container_id: sample.memory.total for container_id, sample in found.items()}
+        return self._totals.get(container.record.container_id, 0)
+
+    def memory_text(self, container: Container) -> str:
+        """As its column shows it."""
+        if not self._asked:
+            return ""
+        from wpod.output import sizes
+
+        memory = self.memory(container)
+        return sizes.decimal(memory, digits=4) if memory is not None else "-"
+
+
+def _print(session: Session, options: Options, chosen: list[Container], extras: _Extras) -> int:
     format_ = options.text("format")
     whole = options.flag("no-trunc")
     if format_:
         from wpod.output import template
 
         if template.wants_json(format_):
-            return _print_json(session, options, chosen)
+            return _print_json(session, chosen, extras)
     if options.flag("quiet") and not format_:
         for container in chosen:
             session.output.line(container.record.container_id if whole else ids.short(container.record.container_id))
         return ExitCode.SUCCESS
-    rows = [_fields(session, container, whole, sized=options.flag("size")) for container in chosen]
+    rows = [_fields(session, container, whole, extras) for container in chosen]
     heading = not options.flag("noheading")
     if format_ and format_ != "table":
         session.output.text(template.rows(format_, rows, _HEADERS, heading=heading))
         return ExitCode.SUCCESS
     from wpod.output import tables
 
-    columns = (*_COLUMNS, "Size") if options.flag("size") else _COLUMNS
+    wanted = (("Size", extras.sized), ("Memory", extras.with_memory))
+    columns = (*_COLUMNS, *(column for column, is_wanted in wanted if is_wanted))
     titles = [_HEADERS[column] for column in columns]
     lines = [[str(row[column]) for column in columns] for row in rows]
     session.output.text(tables.table(titles, lines, heading=heading))
     return ExitCode.SUCCESS
 
 
-def _chosen(session: Session, options: Options, newest_first: list[Container]) -> list[Container]:
+def _chosen(session: Session, options: Options, newest_first: list[Container], extras: _Extras) -> list[Container]:
     last, latest = options.number("last"), options.flag("latest")
     if latest and options.given("last"):
         raise UsageError("last and latest are mutually exclusive")
@@ -74,10 +109,10 @@ def _chosen(session: Session, options: Options, newest_first: list[Container]) -
         newest_first = [one for one in newest_first if one.observed.status is Status.RUNNING]
     if latest or last > 0:
         newest_first = newest_first[: 1 if latest else last]
-    return _sorted(session, newest_first[::-1], options.text("sort"))
+    return _sorted(session, newest_first[::-1], options.text("sort"), extras)
 
 
-def _sorted(session: Session, oldest_first: list[Container], column: str) -> list[Container]:
+def _sorted(session: Session, oldest_first: list[Container], column: str, extras: _Extras) -> list[Container]:
     """Stable: ties are in the order of creation."""
     keys = {
         "command": lambda one: " ".join(one.record.plan.arguments),
@@ -90,10 +125,12 @@ def _sorted(session: Session, oldest_first: list[Container], column: str) -> lis
         from wpod.queries.sizes import container_size
 
         return sorted(oldest_first, key=lambda one: container_size(session.store, one.record).root_bytes)
+    if column == "memory":
+        return sorted(oldest_first, key=lambda one: extras.memory(one) or 0)
     return sorted(oldest_first, key=keys[column]) if column in keys else oldest_first
 
 
-def _fields(session: Session, container: Container, whole: bool, *, sized: bool) -> dict[str, object]:
+def _fields(session: Session, container: Container, whole: bool, extras: _Extras) -> dict[str, object]:
     record, state = container.record, container.observed.state
     command = " ".join(record.plan.arguments)
     if not whole and len(command) > _COMMAND_SHOWN:
@@ -107,12 +144,13 @@ def _fields(session: Session, container: Container, whole: bool, *, sized: bool)
         "Image": record.image_name, "ImageID": record.image_id if whole else ids.short(record.image_id),
         "Command": command, "Created": created, "CreatedAt": created, "CreatedHuman": since, "RunningFor": since,
         "Status": status, "State": status, "Ports": _ports(container), "Names": record.name,
-        "Size": _size_text(session, container) if sized else "", "Labels": dict(record.labels),
+        "Size": _size_text(session, container) if extras.sized else "", "Labels": dict(record.labels),
         "Mounts": [mount.target for mount in record.plan.mounts], "Networks": ",".join(_networks(container)),
         "Pid": _pid(container), "Pod": "", "PodName": "", "AutoRemove": record.remove, "Exited": ended,
         "ExitedAt": _seconds(state.finished_nanoseconds if ended and state else 0),
         "ExitCode": container.observed.exit_code, "StartedAt": _seconds(state.started_nanoseconds if state else 0),
         "IsInfra": False, "Kind": record.plan.kind.name.lower(),
+        "Memory": extras.memory_text(container),
     }  # fmt: skip
 
 
@@ -138,19 +176,19 @@ def _size_text(session: Session, container: Container) -> str:
     return f"{sizes.decimal(size.written_bytes)} (virtual {sizes.decimal(size.root_bytes)})"
 
 
-def _print_json(session: Session, options: Options, chosen: list[Container]) -> int:
+def _print_json(session: Session, chosen: list[Container], extras: _Extras) -> int:
     from wpod.output import json
 
-    documents = [_json(session, container, sized=options.flag("size")) for container in chosen]
+    documents = [_json(session, container, extras) for container in chosen]
     session.output.line(json.document(documents, json.PS_INDENT))
     return ExitCode.SUCCESS
 
 
-def _json(session: Session, container: Container, *, sized: bool) -> dict[str, object]:
+def _json(session: Session, container: Container, extras: _Extras) -> dict[str, object]:
     record, state = container.record, container.observed.state
     ended = container.observed.status is Status.EXITED
     size: dict[str, int] | None = None
-    if sized:
+    if extras.sized:
         from wpod.queries.sizes import container_size
 
         measured = container_size(session.store, record)
@@ -180,7 +218,11 @@ def _json(session: Session, container: Container, *, sized: bool) -> dict[str, o
         "State": container.observed.status.value,
         "Status": status_text(container),
         "Created": record.created_nanoseconds // _BILLION,
-        "Wpod": {"SchemaVersion": 1, "Kind": record.plan.kind.name.lower()},
+        "Wpod": {
+            "SchemaVersion": 1,
+            "Kind": record.plan.kind.name.lower(),
+            **({"MemoryBytes": extras.memory(container)} if extras.with_memory else {}),
+        },
     }
 
 

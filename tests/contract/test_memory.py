@@ -1,0 +1,246 @@
+"""Guests with known allocations, and what `stats` says of them: each column, and their sum."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import conftest as base
+from tests.contract.conftest import Subject
+from tests.support import guests, images
+from tests.support.command import Result, eventually
+from tests.support.images import ImageSource
+
+pytestmark = pytest.mark.own
+_PARTS = ("own", "linear", "kernel", "code", "shared", "helpers", "cache")
+_KIB = 1024
+_SIZE = 8192
+
+
+@pytest.fixture(scope="session")
+def load_sources() -> dict[str, ImageSource]:
+    source = guests.SOURCES / "load.c"
+    return {
+        "wasm": images.with_program("localhost/load-wasm:latest", guests.wasm_from_c(source), wasm=True),
+        "native": images.with_program("localhost/load-native:latest", guests.native_from_c(source), wasm=False),
+    }
+
+
+@pytest.fixture
+def load(
+    subject: Subject, load_sources: dict[str, ImageSource], archives: Callable[[ImageSource], Path]
+) -> Iterator[Callable[..., str]]:
+    """Starts a guest with these allocations, by its name; it is there when they are made."""
+    image = load_sources[subject.kind]
+    subject.wpod("load", "--quiet", "--input", archives(image)).ok()
+
+    def started(name: str, *allocations: str, options: tuple[str, ...] = ()) -> str:
+        subject.wpod("run", "-d", "--name", name, *options, image.name, *allocations).ok()
+        eventually(lambda: subject.wpod("logs", name).ok().out.startswith("ready"))
+        return name
+
+    yield started
+    subject.wpod("rm", "--force", "--all", "--time", "0").ok()
+
+
+def _stats(subject: Subject, *names: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = subject.wpod("stats", "--no-stream", "--format", "json", *names).ok().json
+    return found
+
+
+def _memories(subject: Subject, *names: str) -> list[dict[str, int | None]]:
+    """The parts of containers out of one look, for what is shared changes with each that comes and goes.
+
+    Each is checked to be the sum that it claims.
+    """
+    by_name = {one["name"]: one["wpod"]["memory"] for one in _stats(subject, *names)}
+    for memory in by_name.values():
+        assert memory["total"] == sum(memory[part] or 0 for part in _PARTS)
+        assert all(value is None or value >= 0 for value in memory.values())
+    return [by_name[name] for name in names]
+
+
+def _grew(with_load: dict[str, int | None], without: dict[str, int | None], part: str, kilobytes: int) -> None:
+    """The part is larger by this, within 2 % or 64 kB."""
+    change = (with_load[part] or 0) - (without[part] or 0)
+    assert abs(change - kilobytes * _KIB) <= max(kilobytes * _KIB // 50, 64 * _KIB), (part, change, kilobytes)
+
+
+def _unchanged(with_load: dict[str, int | None], without: dict[str, int | None], *grown: str) -> None:
+    for part in set(_PARTS) - set(grown) - {"kernel"}:
+        _grew(with_load, without, part, 0)
+
+
+def test_touched_memory_is_own_or_linear_and_reserved_memory_is_nothing(
+    subject: Subject, load: Callable[..., str]
+) -> None:
+    names = (
+        load("without"), load("touched", "anonymous", str(_SIZE)), load("reserved", "reserve", str(_SIZE)),
+    )  # fmt: skip
+    without, touched, reserved = _memories(subject, *names)
+    part = "linear" if subject.is_wasm else "own"
+    _grew(touched, without, part, _SIZE)
+    _unchanged(touched, without, part)
+    _unchanged(reserved, without)
+    if subject.is_wasm:
+        for memory in (touched, reserved):
+            _grew(memory, without, "linear_size", _SIZE)
+    else:
+        assert without["linear"] is None
+        assert without["linear_size"] is None
+
+
+@pytest.mark.native
+def test_shared_memory_is_counted_once(subject: Subject, load: Callable[..., str]) -> None:
+    """Two processes of the container have it mapped."""
+    without, shared = _memories(subject, load("without"), load("shared", "shared", str(_SIZE)))
+    _grew(shared, without, "shared", _SIZE)
+    (document,) = _stats(subject, "shared")
+    assert document["wpod"]["tasks"] == 2
+    assert document["pids"] == "2"
+
+
+@pytest.mark.native
+def test_cache_and_sockets_are_told_with_a_cgroup(subject: Subject, load: Callable[..., str]) -> None:
+    if not subject.is_root:
+        return  # no cgroup can be had here; the machine with systemd has that case
+    limit = ("--memory", "64m")
+    load("sockets", "sockets", "4096", options=limit)
+    held, pairs = subject.wpod("logs", "sockets").ok().out.split()[1:]
+    assert int(held) > 4096
+    load("cached", "cache", "/tmp/file", str(_SIZE), options=limit)
+    load("without", "pairs", pairs, options=limit)
+    without, cached, sockets = _memories(subject, "without", "cached", "sockets")
+    _grew(cached, without, "cache", _SIZE)
+    _unchanged(cached, without, "cache")
+    _grew(sockets, without, "kernel", int(held))
+    _unchanged(sockets, without, "kernel")
+
+
+def test_without_a_cgroup_the_cache_is_unknown_and_not_0(subject: Subject, load: Callable[..., str]) -> None:
+    (memory,) = _memories(subject, load("one"))
+    assert memory["cache"] is None
+    row = subject.wpod("stats", "--no-stream", "--format", "{{.Cache}} {{.LimitPerc}}", "one").ok().line
+    assert row == "- -"
+
+
+def test_growth_is_seen_by_a_sampler_that_goes_on(subject: Subject, load: Callable[..., str]) -> None:
+    """One `stats` that streams sees each step, and the end."""
+    volume = subject.wpod.account.directory(subject.wpod.scratch / f"steps-{subject.kind}")
+    load("growing", "step", "/steps/step", options=("-v", f"{volume}:/steps"))
+    process = subject.wpod.start("stats", "--interval", "1", "--output", "csv", "growing")
+    time.sleep(1.5)
+    for _ in range(3):
+        (volume / "step").touch()
+        subject.wpod.account.own(volume / "step")
+        eventually(lambda: not (volume / "step").exists())
+    time.sleep(2.5)
+    subject.wpod("rm", "--force", "--time", "0", "growing").ok()
+    rows = _rows(subject.wpod.finish(process, ("stats",)).ok())
+    part = "linear" if subject.is_wasm else "own"
+    amounts = [int(row[part]) for row in rows if row["status"] == "running" and row[part]]
+    assert abs(amounts[-1] - amounts[0] - (3 << 20)) <= 64 * _KIB
+    assert amounts == sorted(amounts)
+
+
+def _rows(result: Result) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(result.out)))
+
+
+def test_a_limit_is_told_with_what_it_counts(subject: Subject, load: Callable[..., str]) -> None:
+    if not (subject.is_wasm or subject.is_root):
+        return
+    load("limited", "anonymous", str(_SIZE), options=("--memory", "32m"))
+    (document,) = _stats(subject, "limited")
+    limits = {one["kind"]: one for one in document["wpod"]["limits"]}
+    assert set(limits) == {
+        *(["guest pages"] if subject.is_wasm else []),
+        *(["cgroup"] if subject.is_root else []),
+    }
+    for one in limits.values():
+        assert _SIZE * _KIB <= one["used"] < one["allowed"] <= 32 << 20
+    assert document["mem_usage"].split(" / ")[1] in ("33.55MB", "32.51MB")
+    assert 20 < float(document["mem_percent"].rstrip("%")) < 60
+
+
+def test_restarts_and_ends_are_followed(subject: Subject, load: Callable[..., str]) -> None:
+    load("one", "anonymous", str(_SIZE))
+    process = subject.wpod.start("stats", "--all", "--interval", "1", "--output", "csv")
+    time.sleep(1.2)
+    subject.wpod("restart", "--time", "0", "one").ok()
+    time.sleep(1.2)
+    subject.wpod("stop", "--time", "0", "one").ok()
+    eventually(lambda: subject.wpod("ps", "-aq", "--filter", "status=exited").out)
+    time.sleep(2.2)
+    process.terminate()
+    result = subject.wpod.finish(process, ("stats",))
+    rows = [row for row in _rows(result) if row["name"] == "one"]
+    part = "linear" if subject.is_wasm else "own"
+    running = [int(row[part]) for row in rows if row["status"] == "running" and row[part]]
+    assert max(running) >= _SIZE * _KIB
+    assert rows[-1]["status"] == "exited"
+    assert rows[-1][part] == ""
+    assert rows[-1]["tasks"] == ""
+
+
+def test_what_is_not_running_has_zeros_as_podman_shows_it(subject: Subject) -> None:
+    subject.wpod("create", "--name", "still", subject.image, "idle").ok()
+    assert subject.wpod("stats", "--no-stream", "--format", "{{.Name}}").ok().out == ""
+    shown = "{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.MemPerc}} {{.NetIO}} {{.PIDS}} {{.UpTime}}"
+    for which in ("--all", "--latest", "still"):
+        line = subject.wpod("stats", "--no-stream", "--format", shown, which).ok().line
+        assert line == "still 0.00% 0B / 0B 0.00% 0B / 0B 0 0s"
+
+
+def test_wrong_words_are_refused(subject: Subject) -> None:
+    subject.wpod("stats", "--no-stream", "nobody").fails(125, "nobody")
+    subject.wpod("stats", "--all", "--latest").fails(125, "cannot be used together")
+    subject.wpod("stats", "--all", "nobody").fails(125, "cannot be used together")
+    subject.wpod("stats", "--interval", "0").fails(125, "positive number")
+    subject.wpod("stats", "--format", "{{.Nope}}").fails(125, "Nope")
+    subject.wpod("stats", "--format", "json", "--output", "csv").fails(125, "together")
+
+
+def test_openmetrics_holds_the_parts_and_ends(subject: Subject, load: Callable[..., str]) -> None:
+    load("one", "anonymous", str(_SIZE))
+    (document,) = _stats(subject, "one")
+    text = subject.wpod("stats", "--format", "openmetrics").ok().out
+    assert text.endswith("\n# EOF\n")
+    part = "linear" if subject.is_wasm else "own"
+    line = next(line for line in text.splitlines() if 'name="one"' in line and f'part="{part}"' in line)
+    assert abs(int(line.split()[-1]) - document["wpod"]["memory"][part]) <= 64 * _KIB
+    host = [line.split() for line in text.splitlines() if line.startswith("wpod_host_memory_bytes")]
+    amounts = {words[0].split('"')[1]: int(words[1]) for words in host}
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * _KIB
+    assert sum(amounts.values()) == total
+    families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(set(families)) == len(families)
+
+
+def test_ps_shows_memory_where_it_is_asked(subject: Subject, load: Callable[..., str]) -> None:
+    load("one", "anonymous", str(_SIZE))
+    subject.wpod("create", "--name", "still", subject.image, "idle").ok()
+    table = subject.wpod("ps", "-a", "--memory", "--sort", "memory").ok().out.splitlines()
+    assert table[0].endswith("MEMORY")
+    assert "still" in table[1]
+    assert table[1].endswith("0B")
+    assert float(table[2].split()[-1].removesuffix("MB")) > 8
+    documents = subject.wpod("ps", "--memory", "--format", "json").ok().json
+    assert documents[0]["Wpod"]["MemoryBytes"] > _SIZE * _KIB
+    assert "MemoryBytes" not in subject.wpod("ps", "--format", "json").ok().json[0]["Wpod"]
+
+
+def test_each_has_its_own_row_with_its_own_memory(subject: Subject, load: Callable[..., str]) -> None:
+    load("small")
+    load("large", "anonymous", str(_SIZE))
+    by_name = {one["name"]: one["wpod"]["memory"] for one in _stats(subject)}
+    part = "linear" if subject.is_wasm else "own"
+    assert by_name["large"][part] - by_name["small"][part] > 7 << 20
+    base.close(subject.wpod)
+    assert _stats(subject) == []
