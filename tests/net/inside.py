@@ -118,13 +118,14 @@ class Inside:
         done = self.run(sys.executable, "-c", _ASK, address, str(port), str(patience_seconds), question.hex())
         return bytes.fromhex(done.stdout) if done.returncode == 0 else None
 
-    def look_up(self, name: str, server: str) -> list[str]:
-        """The IPv4 addresses that a name server gives (RFC 1035, 4); [] for an unknown name.
+    def look_up(self, name: str, server: str, *, six: bool = False) -> list[str]:
+        """The addresses of one version of IP that a name server gives (RFC 1035, 4); [] for an unknown name.
 
         Names that it doesn't know itself it asks the host's name server for, who needn't be there: no answer then.
         """
+        wanted, family = (28, socket.AF_INET6) if six else (1, socket.AF_INET)
         labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-        question = struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
+        question = struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", wanted, 1)
         answer = self.ask(server, 53, question, patience_seconds=1)
         if answer is None:
             return []
@@ -135,7 +136,7 @@ class Inside:
                 at += answer[at] + 1
             at += 2 if answer[at] else 1
             kind, _, _, length = struct.unpack_from(">HHIH", answer, at)
-            if kind == 1:
-                found.append(socket.inet_ntoa(answer[at + 10 : at + 14]))
+            if kind == wanted:
+                found.append(socket.inet_ntop(family, answer[at + 10 : at + 10 + length]))
             at += 10 + length
         return found

@@ -22,6 +22,10 @@ from tests.support.images import ImageSource
 from tests.support.networks import free_port
 
 HOST = Inside(0)
+_LISTENER = (
+    "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
+    "print('r', flush=True); time.sleep(60)"
+)
 
 
 @pytest.fixture
@@ -175,3 +179,26 @@ def _listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False
+
+
+def test_ports_that_cant_be_had(wpod: Wpod) -> None:
+    """One in use is named with who has it, and one that only root may open with what would allow it."""
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        wpod("run", "-d", "-p", f"127.0.0.1:{port}:80", PROBE, *SLEEP).fails(126, f"127.0.0.1:{port}/tcp is in use")
+    own = subprocess.Popen(
+        ["python3", "-c", _LISTENER, str(port)],
+        user=wpod.account.uid,
+        group=wpod.account.gid,
+        extra_groups=[],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert own.stdout is not None
+        assert own.stdout.read(1) == b"r"
+        wpod("run", "-d", "-p", f"{port}:80", PROBE, *SLEEP).fails(126, f"in use by python3 (pid {own.pid})")
+    finally:
+        own.kill()
+        own.communicate()
+    wpod("run", "-d", "-p", "1:80", PROBE, *SLEEP).fails(125, "1/tcp", "below 1024", "ip_unprivileged_port_start")
+    assert wpod("ps", "-aq").ok().out == ""

@@ -37,8 +37,13 @@ def network(text: str) -> NetworkWord:
         return NetworkWord(NetworkMode(name), target=rest)
     if name == "slirp4netns":
         raise NotSupportedYet("--network slirp4netns", hint="pasta serves all networks of a user: --network bridge")
-    if name in ("private", "pasta") and rest:
-        raise NotSupportedYet(f"--network {name} with options", hint="one pasta serves all containers of a user")
+    if name == "pasta":
+        from wpod.cli import pasta_options
+
+        pasta_options.check(rest)
+        rest = ""
+    if name == "private" and rest:
+        raise ValueError("takes no options after private")
     named = "" if name in ("bridge", "default", "private", "pasta") else ids.check_name(name, "network")
     allowed, others = _outgoing(rest)
     return NetworkWord(NetworkMode.NETWORKS, attachment=_attachment(named, others), outgoing=allowed)

@@ -59,6 +59,9 @@ class NetworkStart:
         elif plan.network is NetworkMode.CONTAINER:
             self.joined = _of_container(self._store, networking.target)
         elif plan.network is NetworkMode.PATH:
+            from wpod.net import foreign
+
+            foreign.check(networking.target)
             self.joined = replace(NOT_JOINED, shared=networking.target)
         if plan.kind is Kind.WASM:
             self.joined = replace(self.joined, listeners=tuple(one.fileno() for one in self._sockets))
