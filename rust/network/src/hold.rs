@@ -23,7 +23,7 @@ use crate::filter;
 use crate::namespaces;
 use crate::plan::Plan;
 use crate::publication::{Protocol, Publication};
-use crate::relay::{self, Pair, Progress, Side, SparePipe};
+use crate::relay::{self, Means, Pair, Progress, Readiness, Side};
 
 /// How long nobody needs it before it ends: a container may be stopped and started again.
 const LINGER: Duration = Duration::from_secs(2);
@@ -113,7 +113,7 @@ struct Holder {
     unneeded_since: Option<Instant>,
     /// Given up for a moment where descriptors run out, so that a connection can be taken and closed.
     spare: Option<OwnedFd>,
-    pipe: SparePipe,
+    means: Means,
 }
 
 impl Holder {
@@ -132,7 +132,7 @@ impl Holder {
             containers: 0,
             unneeded_since: Some(Instant::now()),
             spare: spare(),
-            pipe: SparePipe::default(),
+            means: Means::default(),
         };
         let token = holder.insert(Watched::Control);
         holder.watch_level(holder.control.as_fd(), token)?;
@@ -155,7 +155,8 @@ impl Holder {
                 Err(error) => return Err(format!("waiting fails: {error}")),
             }
             for event in &events {
-                self.handle(event.data.u64() as usize);
+                let (token, side) = of_data(event.data);
+                self.handle(token, readiness(side, event.flags));
             }
             self.drop_idle_peers();
             self.free.append(&mut self.freed);
@@ -225,10 +226,9 @@ impl Holder {
         let again = match (progress, self.watched.get(token)) {
             (Progress::More, Some(Some(Watched::Pair(pair)))) => {
                 // Changing an entry has the kernel look at it afresh: it comes again, after all others.
-                let data = epoll::EventData::new_u64(token as u64);
-                epoll::modify(&self.epoll, pair.socket(Side::Client), data, pair_events())
-                    .and_then(|()| epoll::modify(&self.epoll, pair.socket(Side::Server), data, pair_events()))
-                    .is_ok()
+                let again =
+                    |side| epoll::modify(&self.epoll, pair.socket(side), data(token, side), pair_events());
+                again(Side::Client).and_then(|()| again(Side::Server)).is_ok()
             }
             (Progress::Waiting, _) => true,
             _ => false,
@@ -260,12 +260,12 @@ impl Holder {
         epoll::add(
             &self.epoll,
             source,
-            epoll::EventData::new_u64(token as u64),
+            data(token, Side::Client),
             epoll::EventFlags::IN,
         )
     }
 
-    fn handle(&mut self, token: usize) {
+    fn handle(&mut self, token: usize, ready: Readiness) {
         match self.watched.get_mut(token).and_then(Option::as_mut) {
             Some(Watched::Control) => self.greet(),
             Some(Watched::Client(_)) => self.hear(token),
@@ -278,7 +278,7 @@ impl Holder {
                 Protocol::Udp => self.pass_datagrams(token),
             },
             Some(Watched::Pair(pair)) => {
-                let progress = pair.pump(&mut self.pipe);
+                let progress = pair.pump(ready, &mut self.means);
                 self.go_on(progress, token);
             }
             Some(Watched::Answers { port, peer, socket }) => {
@@ -425,14 +425,7 @@ impl Holder {
         let Some(Some(Watched::Pair(pair))) = self.watched.get(token) else {
             return;
         };
-        let watch = |side| {
-            epoll::add(
-                &self.epoll,
-                pair.socket(side),
-                epoll::EventData::new_u64(token as u64),
-                pair_events(),
-            )
-        };
+        let watch = |side| epoll::add(&self.epoll, pair.socket(side), data(token, side), pair_events());
         if watch(Side::Client).and_then(|()| watch(Side::Server)).is_err() {
             self.remove(token);
         }
@@ -478,6 +471,27 @@ impl Holder {
         for token in self.datagrams.idle() {
             self.remove(token);
         }
+    }
+}
+
+/// What the epoll keeps of an entry; of two sockets, which one it is. Entries of one are all a client's side.
+fn data(token: usize, side: Side) -> epoll::EventData {
+    epoll::EventData::new_u64(((token as u64) << 1) | u64::from(side == Side::Server))
+}
+
+fn of_data(data: epoll::EventData) -> (usize, Side) {
+    let kept = data.u64();
+    let side = if kept & 1 == 1 { Side::Server } else { Side::Client };
+    ((kept >> 1) as usize, side)
+}
+
+fn readiness(side: Side, flags: epoll::EventFlags) -> Readiness {
+    let ending = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+    Readiness {
+        side,
+        readable: flags.intersects(ending | epoll::EventFlags::IN),
+        ending: flags.intersects(ending),
+        writable: flags.contains(epoll::EventFlags::OUT),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Bytes between a client of the host and a container.
 //!
-//! A connection is two sockets. What comes from one goes through a pipe into the other, by splice(2): the bytes stay in
-//! the kernel. A direction has a pipe only while bytes are under way; one empty pipe is kept for the next that needs
-//! one, for making one takes longer than moving what a request has. Both sockets are watched for edges, so after each
-//! event everything that can move is moved.
+//! A connection is two sockets. Most of what comes is short: it is received and sent, two calls. What fills the buffer
+//! for that goes on through a pipe, by splice(2): its bytes stay in the kernel. A direction has a pipe only while bytes
+//! are under way; one empty pipe is kept for the next that needs one, for making one takes longer than moving what a
+//! request has. Both sockets are watched for edges, so after each event everything that can move in the direction that
+//! it is about is moved. Where one end resets the connection, what it has sent before still reaches the other.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -19,6 +20,8 @@ pub const QUIET: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Rules of the firewall bring the answers to connections with this mark back here (wpod/net/links.py, RELAY_MARK).
 const MARK: u32 = 0x7770_6f64;
 const PIPE_BYTES: usize = 1 << 16;
+/// A request or a short answer; what is longer is better off in a pipe.
+const SHORT_BYTES: usize = 1 << 12;
 /// A megabyte or two, and the next connection gets its turn.
 const ROUNDS_AT_ONCE: usize = 32;
 const LARGEST_DATAGRAM: usize = 65_535;
@@ -67,27 +70,55 @@ pub enum Progress {
 /// Its ends: for reading and for writing.
 type Pipe = (OwnedFd, OwnedFd);
 
-/// An empty pipe that nobody uses, if there is one.
-#[derive(Default)]
-pub struct SparePipe(Option<Pipe>);
+/// What every connection moves its bytes with.
+pub struct Means {
+    /// An empty pipe that nobody uses, if there is one.
+    spare: Option<Pipe>,
+    /// Where short messages are received.
+    buffer: Box<[u8; SHORT_BYTES]>,
+}
 
-impl SparePipe {
-    fn take(&mut self) -> Result<Pipe, Errno> {
-        match self.0.take() {
+impl Default for Means {
+    fn default() -> Means {
+        Means {
+            spare: None,
+            buffer: Box::new([0; SHORT_BYTES]),
+        }
+    }
+}
+
+impl Means {
+    fn pipe(&mut self) -> Result<Pipe, Errno> {
+        match self.spare.take() {
             Some(pipe) => Ok(pipe),
             None => rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK),
         }
     }
 }
 
+/// What an event says about one of the two sockets.
+#[derive(Clone, Copy)]
+pub struct Readiness {
+    pub side: Side,
+    /// Something came from it, or its end did.
+    pub readable: bool,
+    /// Its end, or its failure, is known already: there is no event to come that would tell.
+    pub ending: bool,
+    /// It takes more.
+    pub writable: bool,
+}
+
 /// One direction of a connection.
 #[derive(Default)]
 struct Flow {
+    /// What is under way.
     pipe: Option<Pipe>,
     held: usize,
     /// The source has said its last word.
     ended: bool,
-    /// And so it was passed on.
+    /// By a reset.
+    broken: bool,
+    /// And so it was passed on, or there is nobody left to pass it on to.
     finished: bool,
 }
 
@@ -118,61 +149,166 @@ impl Pair {
         }
     }
 
-    /// Moves what can be moved, up to a limit.
-    pub fn pump(&mut self, spare: &mut SparePipe) -> Progress {
-        let up = self.up.pump(&self.client, &self.server, spare);
-        let down = self.down.pump(&self.server, &self.client, spare);
-        match (up, down) {
-            (Ok(_), Ok(_)) if self.up.finished && self.down.finished => Progress::Over,
-            (Ok(false), Ok(false)) => Progress::Waiting,
-            (Ok(_), Ok(_)) => Progress::More,
-            _ => Progress::Over,
+    /// Moves what can be moved by now, up to a limit.
+    pub fn pump(&mut self, ready: Readiness, means: &mut Means) -> Progress {
+        let (from_it, to_it) = match ready.side {
+            Side::Client => (true, false),
+            Side::Server => (false, true),
+        };
+        let mut more = false;
+        if (ready.readable && from_it) || (ready.writable && to_it && self.up.held > 0) {
+            more |= self.up.pump(&self.client, &self.server, ready.ending, means);
+        }
+        if (ready.readable && to_it) || (ready.writable && from_it && self.down.held > 0) {
+            more |= self.down.pump(&self.server, &self.client, ready.ending, means);
+        }
+        let broken = |flow: &Flow| flow.broken && flow.finished;
+        if (self.up.finished && self.down.finished) || broken(&self.up) || broken(&self.down) {
+            return Progress::Over;
+        }
+        if more {
+            Progress::More
+        } else {
+            Progress::Waiting
         }
     }
 }
 
+/// How one step of a direction went.
+enum Step {
+    /// Bytes were moved, and there may be more.
+    Moved,
+    /// All is moved that was there.
+    Drained,
+    /// Nothing can be moved before another event.
+    Blocked,
+}
+
 impl Flow {
-    /// Whether it stopped because others shall get their turn.
-    fn pump(&mut self, from: &OwnedFd, to: &OwnedFd, spare: &mut SparePipe) -> Result<bool, Errno> {
-        let mut moved = true;
-        for _ in 0..ROUNDS_AT_ONCE {
-            moved = false;
-            if !self.ended && self.held < PIPE_BYTES {
-                let pipe = match self.pipe.take() {
-                    Some(pipe) => pipe,
-                    None => spare.take()?,
-                };
-                match step(from, &pipe.1, PIPE_BYTES - self.held)? {
-                    Some(0) => self.ended = true,
-                    Some(count) => {
-                        self.held += count;
-                        moved = true;
-                    }
-                    None => {}
-                }
-                self.pipe = Some(pipe);
-            }
-            if self.held > 0 {
-                if let Some((reader, _)) = &self.pipe {
-                    if let Some(count) = step(reader, to, self.held)? {
-                        self.held -= count.min(self.held);
-                        moved |= count > 0;
-                    }
-                }
-            }
-            if !moved {
+    /// Whether it stopped because others shall get their turn. `ending`: it must be read until there is an answer of
+    /// nothing, for the end may be there already.
+    fn pump(&mut self, from: &OwnedFd, to: &OwnedFd, ending: bool, means: &mut Means) -> bool {
+        let mut last = Step::Moved;
+        for round in 0..ROUNDS_AT_ONCE {
+            if self.finished || !matches!(last, Step::Moved) {
                 break;
             }
+            last = if round == 0 && self.held == 0 && !self.ended {
+                self.pass_short(from, to, ending, means)
+            } else {
+                self.pass_through_pipe(from, to, means)
+            };
         }
         if self.held == 0 {
-            spare.0 = self.pipe.take().or(spare.0.take());
+            means.spare = self.pipe.take().or(means.spare.take());
             if self.ended && !self.finished {
                 self.finished = true;
                 // One that has gone already is seen by the other direction.
                 let _ = rustix::net::shutdown(to, Shutdown::Write);
             }
         }
-        Ok(moved)
+        matches!(last, Step::Moved) && !self.finished
+    }
+
+    /// Receives and sends what fits the buffer.
+    fn pass_short(&mut self, from: &OwnedFd, to: &OwnedFd, ending: bool, means: &mut Means) -> Step {
+        let buffer = &mut means.buffer[..];
+        let count = match rustix::net::recv(from, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((_, count)) => count,
+            Err(error) => return self.not_received(error),
+        };
+        if count == 0 {
+            self.ended = true;
+            return Step::Drained;
+        }
+        let received = &means.buffer[..count];
+        let sent = match rustix::net::send(to, received, QUIET) {
+            Ok(sent) => sent,
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOTCONN) => 0,
+            Err(_) => return self.given_up(),
+        };
+        if sent < count {
+            let rest = received[sent..].to_vec();
+            // An empty pipe takes as much as the buffer has.
+            let kept = means.pipe().and_then(|pipe| {
+                let kept = rustix::io::write(&pipe.1, &rest);
+                self.pipe = Some(pipe);
+                kept
+            });
+            match kept {
+                Ok(kept) => self.held = kept,
+                Err(_) => return self.given_up(),
+            }
+            return Step::Blocked;
+        }
+        // Less than was asked for was all that there was (epoll(7)).
+        if count < SHORT_BYTES && !ending {
+            Step::Drained
+        } else {
+            Step::Moved
+        }
+    }
+
+    fn pass_through_pipe(&mut self, from: &OwnedFd, to: &OwnedFd, means: &mut Means) -> Step {
+        let mut moved = false;
+        if !self.ended && self.held < PIPE_BYTES {
+            let pipe = match self.pipe.take().map_or_else(|| means.pipe(), Ok) {
+                Ok(pipe) => pipe,
+                Err(_) => return self.given_up(),
+            };
+            let taken = step(from, &pipe.1, PIPE_BYTES - self.held);
+            self.pipe = Some(pipe);
+            match taken {
+                Ok(Some(0)) => self.ended = true,
+                Ok(Some(count)) => {
+                    self.held += count;
+                    moved = true;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.not_received(error);
+                }
+            }
+        }
+        if self.held > 0 {
+            if let Some((reader, _)) = &self.pipe {
+                match step(reader, to, self.held) {
+                    Ok(Some(count)) => {
+                        self.held -= count.min(self.held);
+                        moved |= count > 0;
+                    }
+                    Ok(None) => {}
+                    Err(_) => return self.given_up(),
+                }
+            }
+        }
+        if moved {
+            Step::Moved
+        } else {
+            Step::Blocked
+        }
+    }
+
+    fn not_received(&mut self, error: Errno) -> Step {
+        match error {
+            // ENOTCONN: the connection to the container is still being made.
+            Errno::AGAIN | Errno::INTR | Errno::NOTCONN => Step::Blocked,
+            _ => {
+                self.ended = true;
+                self.broken = true;
+                Step::Drained
+            }
+        }
+    }
+
+    /// Nobody takes it any more: the other direction may still have something to say.
+    fn given_up(&mut self) -> Step {
+        self.held = 0;
+        // What is left in it is nobody's: it must not become the next connection's.
+        self.pipe = None;
+        self.ended = true;
+        self.finished = true;
+        Step::Drained
     }
 }
 
@@ -181,9 +317,7 @@ fn step(from: &OwnedFd, to: &OwnedFd, most: usize) -> Result<Option<usize>, Errn
     let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
     match rustix::pipe::splice(from, None, to, None, most, flags) {
         Ok(count) => Ok(Some(count)),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-        // The connection to the container is still being made.
-        Err(Errno::NOTCONN) => Ok(None),
+        Err(Errno::AGAIN | Errno::INTR | Errno::NOTCONN) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -308,6 +442,59 @@ mod tests {
         assert_eq!(peer("[fe80::7]:5").usable_for(&six), None);
     }
 
+    /// As if every event came all the time.
+    fn pump_to_the_end(pair: &mut Pair, means: &mut Means) {
+        let ready = |side| Readiness {
+            side,
+            readable: true,
+            ending: true,
+            writable: true,
+        };
+        while pair.pump(ready(Side::Client), means) != Progress::Over
+            && pair.pump(ready(Side::Server), means) != Progress::Over
+        {
+            std::thread::yield_now();
+        }
+    }
+
+    /// A server that answers and resets the connection, because it has not read all: the answer still arrives.
+    #[test]
+    fn an_answer_before_a_reset_arrives() {
+        use std::io::{Read, Write};
+        use std::net::{TcpListener, TcpStream};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to_server = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let outside = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(outside.local_addr().unwrap()).unwrap();
+        let (from_client, _) = outside.accept().unwrap();
+        from_client.set_nonblocking(true).unwrap();
+        to_server.set_nonblocking(true).unwrap();
+        client.write_all(&[7; 3000]).unwrap();
+        let mut pair = Pair::new(from_client.into(), to_server.into());
+        let mut means = Means::default();
+        let readable = Readiness {
+            side: Side::Client,
+            readable: true,
+            ending: false,
+            writable: false,
+        };
+        assert_eq!(pair.pump(readable, &mut means), Progress::Waiting);
+        server.read_exact(&mut [0; 100]).unwrap();
+        let answer = vec![9; 20_000]; // less than the other end's window: all of it is there before the reset
+        server.write_all(&answer).unwrap();
+        drop(server); // with 2900 bytes unread: a reset
+        client.write_all(&[7; 10]).unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut received = Vec::new();
+            let _ = client.read_to_end(&mut received);
+            received
+        });
+        pump_to_the_end(&mut pair, &mut means);
+        drop(pair);
+        assert_eq!(reader.join().unwrap().len(), answer.len());
+    }
+
     /// Two connections of Unix sockets with a pair between them: what a client writes, half-closed, arrives whole.
     #[test]
     fn everything_arrives_and_the_end_too() {
@@ -333,14 +520,12 @@ mod tests {
             server.write_all(b"thanks").unwrap();
             received
         });
-        let mut spare = SparePipe::default();
-        while pair.pump(&mut spare) != Progress::Over {
-            std::thread::yield_now();
-        }
+        let mut means = Means::default();
+        pump_to_the_end(&mut pair, &mut means);
         drop(pair);
         assert_eq!(reader.join().unwrap(), sent);
         assert_eq!(writer.join().unwrap(), b"thanks");
-        let (reader, _writer) = spare.0.expect("the pipe is kept for the next connection");
+        let (reader, _writer) = means.spare.expect("the pipe is kept for the next connection");
         assert_eq!(
             rustix::io::read(reader, &mut [0u8; 1]),
             Err(Errno::AGAIN),
