@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use wamr::recognise::{recognise as recognise_bytes, Content};
 use wamr::{ExternType, InstanceOptions, ModuleBytes, Runtime};
+use wasi::SocketImports;
 
 use crate::errors::{load_error, InstantiationError, InvalidModule, WamrError};
 use crate::instance::Instance;
@@ -73,6 +74,8 @@ impl MemoryLimits {
 pub struct Module {
     module: wamr::Module,
     scan: Scan,
+    /// Those of containers are chosen for each module; the engine of this process has one choice of them.
+    sockets: SocketImports,
 }
 
 /// The engine, started by the first use in this process.
@@ -89,7 +92,12 @@ fn load(python: Python<'_>, data: &[u8]) -> PyResult<Module> {
     let loaded = python.detach(|| wamr::Module::load(runtime, bytes));
     let module = loaded.map_err(|error| load_error(&error))?;
     let scan = python.detach(|| scan(data)).map_err(InvalidModule::new_err)?;
-    Ok(Module { module, scan })
+    let sockets = SocketImports::of(data);
+    Ok(Module {
+        module,
+        scan,
+        sockets,
+    })
 }
 
 #[pymethods]
@@ -109,7 +117,7 @@ impl Module {
             .map(|import| Import {
                 kind: kind_name(&import.kind),
                 r#type: type_text(&import.kind),
-                known: import.linked,
+                known: import.linked || self.sockets.offers(&import.module, &import.name),
                 module: import.module,
                 name: import.name,
             })

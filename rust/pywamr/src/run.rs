@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
 use wamr::{CallError, InstanceOptions, Runtime};
-use wasi::{Context, ContextBuilder, Errno, ExitRequest, Sink};
+use wasi::{Context, ContextBuilder, Errno, ExitRequest, Sink, SocketImports};
 
 use crate::errors::{call_error, InstantiationError, WamrError};
 
@@ -44,7 +44,7 @@ pub struct Guest {
 /// Makes the WASI functions known to the engine, once per process and before the first module is loaded.
 pub fn register_wasi(runtime: Runtime) -> PyResult<()> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    if *REGISTERED.get_or_init(|| wasi::register(runtime).is_ok()) {
+    if *REGISTERED.get_or_init(|| wasi::register(runtime, &SocketImports::standard()).is_ok()) {
         Ok(())
     } else {
         Err(WamrError::new_err("the WASI functions could not be registered"))

@@ -10,6 +10,7 @@ use formats::launch_plan::LaunchPlan;
 use formats::state_file::Engine;
 use wamr::cache::{self, CodeMemory};
 use wamr::{command, ExternType, Instance, InstanceOptions, Module, ModuleBytes, Runtime};
+use wasi::SocketImports;
 
 use crate::failure::{Failure, NOT_EXECUTABLE, NOT_FOUND};
 
@@ -34,8 +35,9 @@ pub struct Loaded {
 pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
     check_address_space(plan)?;
     let runtime = Runtime::start().map_err(|error| Failure::own(error.to_string()))?;
-    wasi::register(runtime).map_err(|error| Failure::own(error.to_string()))?;
     let bytes = map_module(plan)?;
+    let sockets = SocketImports::of(bytes.as_slice());
+    wasi::register(runtime, &sockets).map_err(|error| Failure::own(error.to_string()))?;
     let deferred = command::defer_start(bytes.as_slice());
     let chosen = match (plan.one("aot").to_bytes(), deferred) {
         (b"off", None) => Err((bytes, None)),
@@ -69,6 +71,7 @@ pub fn load(plan: &LaunchPlan<'_>) -> Result<Loaded, Failure> {
             (module, Engine::Interpreter, (0, 0), None, reason)
         }
     };
+    check_sockets(&sockets)?;
     check_imports(&module)?;
     check_entry(&module)?;
     let mut instance = instantiate(plan, &module)?;
@@ -143,6 +146,21 @@ fn load_compiled(
         Ok(loaded) => Ok(loaded),
         Err(refusal) => Err((bytes, Some(format!("the compiled file is not used: {refusal}")))),
     }
+}
+
+/// Socket calls have several types, by which one knows whose they are.
+fn check_sockets(sockets: &SocketImports) -> Result<(), Failure> {
+    let misfits = sockets.misfits();
+    let Some(import) = misfits.first() else {
+        return Ok(());
+    };
+    let cause = format!(
+        "the module imports {} with the type {}, which it has in no socket interface",
+        import.name,
+        import.type_text()
+    );
+    let hint = "modules get the sockets of WASI preview 1, of WAMR and of WasmEdge";
+    Err(Failure::module(cause).with_hint(hint))
 }
 
 /// One line for everything that the module wants and nobody offers.

@@ -21,6 +21,7 @@ pub type RawFunction = unsafe extern "C" fn(ExecEnv, *mut u64);
 pub type ExecEnv = sys::wasm_exec_env_t;
 
 /// One host function to register.
+#[derive(Clone, Copy)]
 pub struct HostFunction {
     pub name: &'static CStr,
     /// `(iI)i`: `i` is a 32-bit integer, `I` a 64-bit one.

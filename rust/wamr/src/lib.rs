@@ -17,6 +17,7 @@ pub mod cache;
 pub mod command;
 mod features;
 pub mod host;
+mod imports;
 mod instance;
 mod memory;
 mod module;
@@ -26,6 +27,7 @@ mod runtime;
 mod trap;
 mod types;
 
+pub use imports::{imported_functions, ImportedFunction};
 pub use instance::{CallError, Instance, InstanceOptions, Value};
 pub use memory::GuestMemory;
 pub use module::{Kept, LoadError, Module, ModuleBytes};

@@ -41,13 +41,14 @@ mod socket_open;
 mod socket_options;
 mod status;
 mod table;
+mod wasmedge;
 
 pub use abi::Errno;
 pub use context::{Context, ContextBuilder, ExitRequest, RefusalWatcher};
 pub use descriptor::Sink;
 pub use network::{Network, OwnAddresses, Refusal};
 pub use pool::Pool;
-pub use register::register;
+pub use register::{register, SocketImports};
 pub use resolve::{Access, RootDirectory};
 pub use resolver::Resolver;
 pub use socket_options::{SocketOption, SETTABLE};

@@ -1,13 +1,17 @@
 //! The table of host functions: names, signatures, and the way from the engine's call to ours.
 
+use std::ffi::{CStr, CString};
+
 use wamr::host::{self, Caller, HostFunction};
-use wamr::{GuestMemory, InitError, Runtime};
+use wamr::{GuestMemory, ImportedFunction, InitError, Runtime};
 
 use crate::abi::{Errno, Result, Version};
+use crate::address::End;
 use crate::context::Context;
 use crate::socket_options as options;
 use crate::{
     clock, directory, file, input_output, path, poll, process, socket, socket_names, socket_open, status,
+    wasmedge,
 };
 
 /// The arguments of a call; none has more than nine.
@@ -63,14 +67,96 @@ macro_rules! table {
     };
 }
 
-/// Makes WASI known to the engine; once per process, before modules are loaded.
-pub fn register(runtime: Runtime) -> std::result::Result<(), InitError> {
+/// The module name of WASI preview 1, and of the sockets that come with it.
+const PREVIEW1: &CStr = c"wasi_snapshot_preview1";
+/// What the names of socket calls begin with.
+const SOCKET_PREFIX: &str = "sock_";
+/// What WasmEdge adds to the names of the newer calls where a module says which it means.
+const NEWER_SUFFIX: &str = "_v2";
+
+/// The socket calls that a module imports. Several have the same name and are told apart by their types.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SocketImports(Vec<ImportedFunction>);
+
+impl SocketImports {
+    /// Those of these bytes of a module.
+    pub fn of(module: &[u8]) -> SocketImports {
+        let from = PREVIEW1.to_str().unwrap_or_default();
+        SocketImports(wamr::imported_functions(module, from, SOCKET_PREFIX))
+    }
+
+    /// Those of preview 1 and of WAMR, for a process that loads more than one module.
+    pub fn standard() -> SocketImports {
+        let mut functions = preview1_sockets();
+        functions.extend(socket_extension());
+        functions.extend(socket_extension_options());
+        let text = |bytes: &CStr| bytes.to_string_lossy().into_owned();
+        let imports = functions.into_iter().map(|function| ImportedFunction {
+            name: text(function.name),
+            signature: text(function.signature),
+        });
+        SocketImports(imports.collect())
+    }
+
+    /// Those whose name is known, and whose type none of the name has.
+    pub fn misfits(&self) -> Vec<&ImportedFunction> {
+        let known = known_sockets();
+        let has_name = |import: &ImportedFunction| known.iter().any(|function| has_name(function, import));
+        let fits = |import: &ImportedFunction| known.iter().any(|function| is(function, import));
+        let imports = self.0.iter();
+        imports
+            .filter(|import| has_name(import) && !fits(import))
+            .collect()
+    }
+
+    /// Whether this import is one of them that can be had.
+    pub fn offers(&self, module: &str, name: &str) -> bool {
+        let known = known_sockets();
+        let import = self.0.iter().find(|import| import.name == name);
+        module.as_bytes() == PREVIEW1.to_bytes()
+            && import.is_some_and(|import| known.iter().any(|function| is(function, import)))
+    }
+}
+
+fn has_name(function: &HostFunction, import: &ImportedFunction) -> bool {
+    let name = import.name.strip_suffix(NEWER_SUFFIX).unwrap_or(&import.name);
+    function.name.to_bytes() == name.as_bytes()
+}
+
+fn is(function: &HostFunction, import: &ImportedFunction) -> bool {
+    has_name(function, import) && function.signature.to_bytes() == import.signature.as_bytes()
+}
+
+/// All socket calls; several may have one name.
+fn known_sockets() -> Vec<HostFunction> {
+    let mut known = preview1_sockets();
+    known.extend(socket_extension());
+    known.extend(socket_extension_options());
+    known.extend(wasmedge_sockets());
+    known
+}
+
+/// Makes WASI known to the engine; once per process, before modules are loaded. Of socket calls only those are there
+/// that the module imports, of functions of the same name that which has the import's type.
+pub fn register(runtime: Runtime, sockets: &SocketImports) -> std::result::Result<(), InitError> {
     let mut preview1 = common();
     preview1.extend(preview1_only());
-    preview1.extend(socket_extension());
-    preview1.extend(socket_extension_options());
-    host::register(runtime, c"wasi_snapshot_preview1", &preview1)?;
+    if !sockets.0.is_empty() {
+        let known = known_sockets();
+        let chosen = sockets.0.iter().filter_map(|import| {
+            let function = known.iter().find(|function| is(function, import))?;
+            // The engine keeps the name for ever, as the table.
+            let name = CString::new(import.name.as_str()).ok()?;
+            Some(HostFunction {
+                name: Box::leak(name.into_boxed_c_str()),
+                ..*function
+            })
+        });
+        preview1.extend(chosen);
+    }
+    host::register(runtime, PREVIEW1, &preview1)?;
     let mut unstable = common();
+    unstable.extend(unstable_sockets());
     unstable.extend(unstable_only());
     host::register(runtime, c"wasi_unstable", &unstable)
 }
@@ -116,9 +202,6 @@ fn common() -> Vec<HostFunction> {
         c"proc_raise" c"(i)i" process::proc_raise;
         c"random_get" c"(ii)i" process::random_get;
         c"sched_yield" c"()i" process::sched_yield;
-        c"sock_recv" c"(iiiiii)i" socket::sock_recv;
-        c"sock_send" c"(iiiii)i" socket::sock_send;
-        c"sock_shutdown" c"(ii)i" socket::sock_shutdown;
     }
 }
 
@@ -129,7 +212,6 @@ fn preview1_only() -> Vec<HostFunction> {
         c"fd_seek" c"(iIii)i" |context, memory, a| file::fd_seek(context, memory, a, VERSION);
         c"path_filestat_get" c"(iiiii)i" |context, memory, a| status::path_filestat_get(context, memory, a, VERSION);
         c"poll_oneoff" c"(iiii)i" |context, memory, a| poll::poll_oneoff(context, memory, a, VERSION);
-        c"sock_accept" c"(iii)i" socket::sock_accept;
     }
 }
 
@@ -141,6 +223,24 @@ fn unstable_only() -> Vec<HostFunction> {
         c"path_filestat_get" c"(iiiii)i" |context, memory, a| status::path_filestat_get(context, memory, a, VERSION);
         c"poll_oneoff" c"(iiii)i" |context, memory, a| poll::poll_oneoff(context, memory, a, VERSION);
     }
+}
+
+/// Sockets of the older name of WASI, which has no others.
+fn unstable_sockets() -> Vec<HostFunction> {
+    table! {
+        c"sock_recv" c"(iiiiii)i" socket::sock_recv;
+        c"sock_send" c"(iiiii)i" socket::sock_send;
+        c"sock_shutdown" c"(ii)i" socket::sock_shutdown;
+    }
+}
+
+/// Those of preview 1 itself.
+fn preview1_sockets() -> Vec<HostFunction> {
+    let mut sockets = unstable_sockets();
+    sockets.extend(table! {
+        c"sock_accept" c"(iii)i" socket::sock_accept;
+    });
+    sockets
 }
 
 /// WAMR's sockets that a guest makes itself.
@@ -200,5 +300,26 @@ fn socket_extension_options() -> Vec<HostFunction> {
         c"sock_set_tcp_keep_intvl" c"(ii)i" |context, _, a| options::set_number(context, a, options::KEEP_INTERVAL);
         c"sock_set_tcp_no_delay" c"(ii)i" |context, _, a| options::set_number(context, a, options::NO_DELAY);
         c"sock_set_tcp_quick_ack" c"(ii)i" |context, _, a| options::set_number(context, a, options::QUICK_ACKNOWLEDGEMENT);
+    }
+}
+
+/// WasmEdge's sockets, as far as their types are others.
+fn wasmedge_sockets() -> Vec<HostFunction> {
+    table! {
+        c"sock_accept" c"(ii)i" wasmedge::sock_accept;
+        c"sock_bind" c"(iii)i" wasmedge::sock_bind;
+        c"sock_connect" c"(iii)i" wasmedge::sock_connect;
+        c"sock_getaddrinfo" c"(iiiiiiii)i" wasmedge::sock_getaddrinfo;
+        c"sock_getlocaladdr" c"(iiii)i" |context, memory, a| wasmedge::address_1(context, memory, a, End::Local);
+        c"sock_getlocaladdr" c"(iii)i" |context, memory, a| wasmedge::address_2(context, memory, a, End::Local);
+        c"sock_getpeeraddr" c"(iiii)i" |context, memory, a| wasmedge::address_1(context, memory, a, End::Remote);
+        c"sock_getpeeraddr" c"(iii)i" |context, memory, a| wasmedge::address_2(context, memory, a, End::Remote);
+        c"sock_getsockopt" c"(iiiii)i" wasmedge::sock_getsockopt;
+        c"sock_lookup_ip" c"(iiiiii)i" wasmedge::sock_lookup_ip;
+        c"sock_open" c"(iii)i" wasmedge::sock_open;
+        c"sock_recv_from" c"(iiiiiii)i" wasmedge::sock_recv_from_1;
+        c"sock_recv_from" c"(iiiiiiii)i" wasmedge::sock_recv_from_2;
+        c"sock_send_to" c"(iiiiiii)i" wasmedge::sock_send_to;
+        c"sock_setsockopt" c"(iiiii)i" wasmedge::sock_setsockopt;
     }
 }

@@ -26,7 +26,18 @@ fn connected(descriptor: &Descriptor) -> Result<RawFd> {
 }
 
 pub(crate) fn sock_accept(context: &mut Context, memory: &mut GuestMemory<'_>, a: &[u64; 9]) -> Result {
-    let descriptor = context.table.with_rights(a[0] as u32, rights::SOCK_ACCEPT)?;
+    accept(context, memory, a[0] as u32, a[1], a[2] as u32)
+}
+
+/// The next connection of a listener; its number goes to `output`. `flags` are `fdflags`.
+pub(crate) fn accept(
+    context: &mut Context,
+    memory: &mut GuestMemory<'_>,
+    number: u32,
+    flags: u64,
+    output: u32,
+) -> Result {
+    let descriptor = context.table.with_rights(number, rights::SOCK_ACCEPT)?;
     let (listener, family) = match &descriptor.object {
         Object::Listener { listener, family, .. } => (listener, *family),
         // Not listening: accept(2).
@@ -34,8 +45,8 @@ pub(crate) fn sock_accept(context: &mut Context, memory: &mut GuestMemory<'_>, a
         _ => return Err(Errno::NOTSOCK),
     };
     let granted = descriptor.inheriting;
-    memory.slice(a[2] as u32, 4).ok_or(Errno::FAULT)?;
-    let nonblock = match u16::try_from(a[1]) {
+    memory.slice(output, 4).ok_or(Errno::FAULT)?;
+    let nonblock = match u16::try_from(flags) {
         Ok(0) => 0,
         Ok(fdflags::NONBLOCK) => libc::SOCK_NONBLOCK,
         _ => return Err(Errno::INVAL),
@@ -44,7 +55,7 @@ pub(crate) fn sock_accept(context: &mut Context, memory: &mut GuestMemory<'_>, a
     let number = context
         .table
         .insert(Descriptor::accepted(socket, family, granted))?;
-    memory.write_u32(a[2] as u32, number).ok_or(Errno::FAULT)
+    memory.write_u32(output, number).ok_or(Errno::FAULT)
 }
 
 /// What came in.

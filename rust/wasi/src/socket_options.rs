@@ -91,7 +91,8 @@ pub(crate) fn set_on<T: Copy>(socket: RawFd, option: SocketOption, value: T) -> 
     check(result as isize).map(|_| ())
 }
 
-fn set<T: Copy>(context: &Context, number: u64, option: SocketOption, value: T) -> Result {
+/// Sets an option of a guest's socket.
+pub(crate) fn set<T: Copy>(context: &Context, number: u64, option: SocketOption, value: T) -> Result {
     for socket in sockets(context.table.get(number as u32)?)? {
         set_on(socket, option, value)?;
     }
@@ -99,7 +100,7 @@ fn set<T: Copy>(context: &Context, number: u64, option: SocketOption, value: T) 
 }
 
 /// The value of an option of plain numbers, zeroes where the host has no socket.
-fn get<T: Copy + Default>(context: &Context, number: u64, option: SocketOption) -> Result<T> {
+pub(crate) fn get<T: Copy + Default>(context: &Context, number: u64, option: SocketOption) -> Result<T> {
     let mut value = T::default();
     let Some(socket) = sockets(context.table.get(number as u32)?)?.first().copied() else {
         return Ok(value);
