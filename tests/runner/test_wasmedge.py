@@ -11,6 +11,7 @@ from tests.runner import launching
 from tests.runner.conftest import Start
 from tests.runner.launching import Container, Launch
 from tests.support.guests import SOURCES, wasm_from_c, wasm_from_text
+from tests.support.networks import free_port
 from wpod.formats.log_line import Stream
 
 ACCES, AFNOSUPPORT, BADF, FAULT, INVAL, NOPROTOOPT, NOTSOCK, NOTSUP = 2, 5, 8, 21, 28, 50, 57, 58
@@ -71,6 +72,18 @@ def test_datagrams(start: Start, guest: Path) -> None:
         assert question == b"question"
         server.sendto(b"answer", client)
         assert lines(container) == ["answer 127"]
+
+
+def test_a_datagram_that_is_cut(start: Start, guest: Path, request: pytest.FixtureRequest) -> None:
+    port = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(30)
+        container = start(anywhere(guest, "echo", str(port)))
+        launching.wait_for_output(container, b"serving")
+        client.sendto(b"0123456789", ("127.0.0.1", port))
+        assert lines(container) == ["serving", "8 truncated=1"]
+        if "newer" in request.node.name:
+            assert client.recvfrom(100) == (b"01234567", ("127.0.0.1", port))
 
 
 def test_names(start: Start, guest: Path) -> None:
