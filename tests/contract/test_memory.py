@@ -244,3 +244,37 @@ def test_each_has_its_own_row_with_its_own_memory(subject: Subject, load: Callab
     assert by_name["large"][part] - by_name["small"][part] > 7 << 20
     base.close(subject.wpod)
     assert _stats(subject) == []
+
+
+def test_memory_tells_in_words_and_as_json(subject: Subject, load: Callable[..., str]) -> None:
+    for name in ("one", "two"):
+        load(name, "anonymous", str(_SIZE))
+    text = subject.wpod("memory", "one").ok().out
+    assert text.startswith(f"one ({subject.kind}) has ")
+    assert "with two" in text
+    assert "wpod stop one" in text
+    (document,) = subject.wpod("why", "--format", "json", "one").ok().json
+    part = "linear" if subject.is_wasm else "own"
+    assert document["Memory"][part] >= _SIZE * _KIB
+    assert any(document["Id"] != other for file in document["Files"] for other in file["SharedWith"])
+    assert all(0 <= file["ShareBytes"] <= file["ResidentBytes"] for file in document["Files"])
+    amounts = [one["SavesBytes"] or 0 for one in document["Advice"][:-1]]
+    assert amounts == sorted(amounts, reverse=True)
+    if subject.is_wasm:
+        commands = [one["Command"] for one in document["Advice"]]
+        assert any("--scale 2" in command and command.startswith("wpod rm -f ") for command in commands)
+
+
+def test_memory_of_what_does_not_run_is_an_error(subject: Subject) -> None:
+    subject.wpod("create", "--name", "still", subject.image, "idle").ok()
+    subject.wpod("memory", "still").fails(125, "still", "wpod start still")
+    subject.wpod("memory", "nobody").fails(125, "nobody")
+
+
+def test_a_limit_that_is_near_is_named_with_a_way_out(subject: Subject, load: Callable[..., str]) -> None:
+    if not (subject.is_wasm or subject.is_root):
+        return
+    load("tight", "anonymous", "20480", options=("--memory", "22m"))
+    text = subject.wpod("memory", "tight").ok().out
+    assert "of its limit" in text
+    assert "--memory 46137344" in text

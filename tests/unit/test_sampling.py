@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wpod.model.memory import DEFINITIONS, Breakdown, Limit, LimitKind, Part, first_to_bite
+from wpod.model.memory import DEFINITIONS, SWAP, Breakdown, Limit, LimitKind, Part, first_to_bite
 from wpod.model.sample import HostSample, Pressure
 from wpod.sampling import host, mappings, process
 from wpod.sampling.mappings import MappedMemory, Region
@@ -114,8 +114,8 @@ def test_what_is_read_by_path_is_of_the_process_that_was_meant(child: int, monke
     found = Process(child, Descriptors())
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    other = process._content  # what the files of this process say stands for those of the number's next owner
-    monkeypatch.setattr(process, "_content", lambda path: other(path.replace(f"/{child}/", f"/{os.getpid()}/")))
+    other = process.content  # what the files of this process say stands for those of the number's next owner
+    monkeypatch.setattr(process, "content", lambda path: other(path.replace(f"/{child}/", f"/{os.getpid()}/")))
     assert found.memory() is None
     assert found.proportional() is None
     assert found.network() is None
@@ -175,3 +175,11 @@ def test_pressure_is_read_and_anything_else_is_none() -> None:
     assert host.parse_pressure(text) == Pressure(1.5, 0.25, 0.5, 0.0)
     assert host.parse_pressure("") is None
     assert host.parse_pressure("some avg10=x\n") is None
+
+
+def test_the_document_says_what_the_code_says() -> None:
+    """docs/memory.md, where each column is defined."""
+    rows = (Path(__file__).parents[2] / "docs" / "memory.md").read_text()
+    for part, one in DEFINITIONS.items():
+        assert f"| {part.value} | {one.letter} | {one.meaning} | {one.formula} | {one.source} |" in rows
+    assert f"**swap**: {SWAP.meaning} ({SWAP.formula}, {SWAP.source})" in rows.replace("\n  ", " ")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from wpod.frozen import frozen
 
 _KIBIBYTE = 1024
+_CHUNK_BYTES = 1 << 18
 # One mapping: start, permissions, and the lines that matter, in the kernel's order.
 _MAPPING = re.compile(
     rb"^([0-9a-f]+)-[0-9a-f]+ ..(.). [^\n]*\n(?:(?:Size|KernelPageSize|MMUPageSize|Rss):[^\n]*\n)+"
@@ -83,3 +85,16 @@ def proportional(rollup: bytes) -> int | None:
     """Pss out of the text of a smaps_rollup; None where the process has ended."""
     found = re.search(rb"^Pss: +(\d+) kB$", rollup, re.MULTILINE)
     return int(found[1]) * _KIBIBYTE if found else None
+
+
+def content(path: str) -> bytes:
+    """A file of /proc, whole. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = chunk = os.read(descriptor, _CHUNK_BYTES)
+        while chunk:  # the kernel gives a page at a time
+            chunk = os.read(descriptor, _CHUNK_BYTES)
+            text += chunk
+        return text
+    finally:
+        os.close(descriptor)

@@ -12,10 +12,9 @@ import os
 
 from wpod.frozen import frozen
 from wpod.sampling import mappings
-from wpod.sampling.mappings import MappedMemory, Region
+from wpod.sampling.mappings import MappedMemory, Region, content
 
 _STAT_BYTES = 1024
-_CHUNK_BYTES = 1 << 18
 _TICKS = os.sysconf("SC_CLK_TCK")
 _NANOSECONDS_OF_A_TICK = 1_000_000_000 // _TICKS
 # The stack of a thread in the kernel (THREAD_SIZE of each architecture); of others it isn't known.
@@ -155,25 +154,12 @@ class Process:
 
     def _fields(self) -> list[bytes]:
         """From the state (field 3) on: the name before it may hold anything. Raises OSError."""
-        content = os.pread(self._stat, _STAT_BYTES, 0) if self._stat is not None else _content(self._path)
-        return content[content.rfind(b")") + 2 :].split()
+        text = os.pread(self._stat, _STAT_BYTES, 0) if self._stat is not None else content(self._path)
+        return text[text.rfind(b")") + 2 :].split()
 
     def _read(self, name: str) -> bytes:
         """Raises PermissionError; nothing where the process has gone."""
         try:
-            return _content(f"/proc/{self.pid}/{name}")
+            return content(f"/proc/{self.pid}/{name}")
         except (FileNotFoundError, ProcessLookupError):
             return b""
-
-
-def _content(path: str) -> bytes:
-    """Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        content = chunk = os.read(descriptor, _CHUNK_BYTES)
-        while chunk:  # the kernel gives a page at a time
-            chunk = os.read(descriptor, _CHUNK_BYTES)
-            content += chunk
-        return content
-    finally:
-        os.close(descriptor)

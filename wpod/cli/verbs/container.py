@@ -18,6 +18,7 @@ PS_SORT = ("command", "created", "id", "image", "memory", "names", "runningfor",
 WAIT_CONDITIONS = ("configured", "created", "exited", "initialized", "removing", "running", "stopped", "stopping",
                    "unknown")  # fmt: skip
 STATS_OUTPUTS = ("csv", "json", "openmetrics")
+MEMORY_FORMATS = ("json", "text")
 INSPECT_TYPES = ("all", "container", "image", "network", "volume")
 
 
@@ -273,6 +274,21 @@ def stats() -> Verb:
             "wpod stats --no-stream --format 'table {{.Name}} {{.Total}} {{.Own}} {{.Linear}}'",
             "wpod stats --output csv --interval 1 > figures.csv",
         ),
+    )  # fmt: skip
+
+
+def memory() -> Verb:
+    return Verb(
+        ("memory",),
+        "Tell in words where the memory of containers is, and what would save most",
+        "wpod.commands.container.memory:execute",
+        (
+            Option(("format",), Kind.VALUE, "text or json", values.choice(*MEMORY_FORMATS), "FORMAT", "text",
+                   choices=MEMORY_FORMATS, completes=Completes.WORDS),
+            latest(),
+        ),
+        (Positional("CONTAINER", 1, None, Completes.RUNNING_CONTAINERS, ("latest",)),),
+        examples=("wpod memory web", "wpod why web", "wpod memory --format json web"),
     )  # fmt: skip
 
 
