@@ -28,7 +28,7 @@ def _mapping(start: int, permissions: str, kilobytes: dict[str, int], name: str 
 
 def _divided(*mapped: str, pss: int, swap: int = 0, linear: Region | None = None) -> MappedMemory | None:
     rollup = f"0-1 ---p 00000000 00:00 0 [rollup]\nRss: 1 kB\nPss: {pss} kB\nPss_Anon: 3 kB\nSwapPss: {swap} kB\n"
-    return mappings.divide("".join(mapped).encode(), rollup.encode(), linear)
+    return mappings.divide("".join(mapped).encode(), mappings.sums(rollup.encode()), linear)
 
 
 def test_anonymous_memory_is_own_and_what_is_left_is_shared() -> None:
@@ -51,7 +51,7 @@ def test_executable_mappings_are_code_and_those_of_the_linear_memory_are_linear(
 
 
 def test_an_ended_process_gives_nothing_instead_of_zero() -> None:
-    assert mappings.divide(b"", b"", None) is None
+    assert mappings.divide(b"", mappings.sums(b""), None) is None
     assert mappings.page_table_bytes(b"Name:\tx\nState:\tZ (zombie)\n") is None
 
 
@@ -63,7 +63,7 @@ def test_older_kernels_have_fewer_lines() -> None:
 
 def test_this_process_adds_up_to_what_the_kernel_says() -> None:
     rollup, smaps = Path("/proc/self/smaps_rollup").read_bytes(), Path("/proc/self/smaps").read_bytes()
-    divided = mappings.divide(smaps, rollup, None)
+    divided = mappings.divide(smaps, mappings.sums(rollup), None)
     assert divided is not None
     assert divided.total == mappings.proportional(rollup)
     assert divided.own > 1 << 20

@@ -203,20 +203,26 @@ def read_open(descriptor: int, path: str) -> tuple[StateFile, bool]:
 
 @frozen
 class Live:
-    """What of a state file changes while the container runs."""
+    """What of a state file changes while the container runs, and the bytes that say so."""
 
+    data: bytes
     phase: int
     linear_used_bytes: int
     linear_limit_bytes: int
 
 
-def read_live(descriptor: int) -> Live | None:
-    """A quick reading of an open file whose head has been checked before; None where it was cut or can't be read."""
+def read_live(descriptor: int, before: Live | None = None) -> Live | None:
+    """A quick reading of an open file whose head has been checked before; None where it was cut or can't be read.
+
+    `before` is given again where nothing has changed since.
+    """
     try:
         data = os.pread(descriptor, _LIVE.size, 0)
     except OSError:
         return None
-    return Live(*_LIVE.unpack(data)) if len(data) == _LIVE.size else None
+    if before is not None and data == before.data:
+        return before
+    return Live(data, *_LIVE.unpack(data)) if len(data) == _LIVE.size else None
 
 
 def is_kept(path: str) -> bool:

@@ -37,6 +37,10 @@ class Directories:
     cpu: str = ""
     pids: str = ""
 
+    @property
+    def any(self) -> bool:
+        return bool(self.memory or self.cpu or self.pids)
+
 
 def own_directories(container_id: str, pid: int) -> Directories:
     """Those of a running container's main process. Empty texts where a controller has none of its own."""

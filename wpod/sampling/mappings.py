@@ -46,13 +46,17 @@ class MappedMemory:
         return self.own + self.linear + self.code + self.shared
 
 
-def divide(smaps: bytes, rollup: bytes, linear: Region | None) -> MappedMemory | None:
-    """The parts (see `wpod.model.memory`); None where the texts are empty, for the process has ended.
+def sums(rollup: bytes) -> dict[bytes, int]:
+    """Pss and SwapPss out of the text of a smaps_rollup, in kilobytes; nothing where the process has ended."""
+    return {name: int(value) for name, value in _ROLLUP.findall(rollup)}
+
+
+def divide(smaps: bytes, whole: dict[bytes, int], linear: Region | None) -> MappedMemory | None:
+    """The parts (see `wpod.model.memory`); `whole` as `sums` gives it. None where the process has ended.
 
     The sum is the rollup's: Pss of a single mapping is cut to whole kilobytes, which adds up over many.
     """
-    sums = {name: int(value) for name, value in _ROLLUP.findall(rollup)}
-    if b"Pss" not in sums:
+    if b"Pss" not in whole or not smaps:
         return None
     start, end = (linear.start, linear.end) if linear is not None else (0, 0)
     own = in_linear = code = 0
@@ -68,10 +72,10 @@ def divide(smaps: bytes, rollup: bytes, linear: Region | None) -> MappedMemory |
             in_linear += private
         else:
             own += private
-    shared = max(0, sums[b"Pss"] - own - in_linear - code)
+    shared = max(0, whole[b"Pss"] - own - in_linear - code)
     return MappedMemory(
         own * _KIBIBYTE, in_linear * _KIBIBYTE, code * _KIBIBYTE, shared * _KIBIBYTE,
-        sums.get(b"SwapPss", 0) * _KIBIBYTE,
+        whole.get(b"SwapPss", 0) * _KIBIBYTE,
     )  # fmt: skip
 
 
@@ -83,8 +87,8 @@ def page_table_bytes(status: bytes) -> int | None:
 
 def proportional(rollup: bytes) -> int | None:
     """Pss out of the text of a smaps_rollup; None where the process has ended."""
-    found = re.search(rb"^Pss: +(\d+) kB$", rollup, re.MULTILINE)
-    return int(found[1]) * _KIBIBYTE if found else None
+    found = sums(rollup).get(b"Pss")
+    return found * _KIBIBYTE if found is not None else None
 
 
 def content(path: str) -> bytes:

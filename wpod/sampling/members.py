@@ -37,10 +37,12 @@ class Members:
 
     def update(self, mains: Iterable[int], keepers: Mapping[int, int]) -> None:
         """Look for processes that have come and gone. `keepers` lead from a keeper's number to its main process's."""
+        known = set(mains)
+        if not known and not self._found:
+            return
         self._looks += 1
         if self._looks % _STRANGERS_KEPT_LOOKS == 0:
             self._strangers.clear()
-        known = set(mains)
         there = {int(name) for name in os.listdir("/proc") if name.isdigit()}
         for pid in [pid for pid, one in self._found.items() if pid not in there or one.main not in known]:
             self._forget(pid)

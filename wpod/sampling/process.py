@@ -80,9 +80,11 @@ class Process:
         self._path = f"/proc/{pid}/stat"
         self._descriptors = descriptors
         self._stat: int | None = None
+        self._counted: tuple[bytes, Counters] = (b"", Counters(0, 0, (b"", b"", b"")))
+        self._known: tuple[object, ProcessMemory | None] = (None, None)
         try:
             self._stat = descriptors.keep(self._path)
-            fields = self._fields()
+            fields = _fields(self._stat_text())
         except OSError as error:
             self.close()
             raise ProcessLookupError(f"process {pid} is gone: {error.strerror}") from None
@@ -95,20 +97,35 @@ class Process:
     def counters(self) -> Counters | None:
         """None where it has ended, also as a zombie."""
         try:
-            fields = self._fields()
+            text = self._stat_text()
         except OSError:
             return None
+        if text == self._counted[0]:  # of most processes: they wait
+            return self._counted[1]
+        fields = _fields(text)
         if fields[0] in (b"Z", b"X") or int(fields[19]) != self.start_ticks:
             return None
         ticks = int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
-        return Counters(ticks * _NANOSECONDS_OF_A_TICK, int(fields[17]), (fields[7], fields[9], fields[21]))
+        found = Counters(ticks * _NANOSECONDS_OF_A_TICK, int(fields[17]), (fields[7], fields[9], fields[21]))
+        self._counted = text, found
+        return found
 
     def memory(self, linear: Region | None = None) -> ProcessMemory | None:
-        """None where it has ended. Raises PermissionError where it is somebody else's."""
-        rollup = self._read("smaps_rollup")
-        mapped = mappings.divide(self._read("smaps"), rollup, linear)
+        """None where it has ended. Raises PermissionError where it is somebody else's.
+
+        Where it has touched nothing since, and its share of all is as before, so are the parts.
+        """
+        before = self.counters()
+        whole = mappings.sums(self._read("smaps_rollup"))
+        state = (before.touched if before else None, whole, linear)
+        if self._known[0] == state and self._known[1] is not None:
+            return self._known[1] if self.counters() else None
+        mapped = mappings.divide(self._read("smaps"), whole, linear)
         tables = mappings.page_table_bytes(self._read("status"))
-        return ProcessMemory(mapped, tables) if mapped is not None and self.counters() else None
+        if mapped is None or not self.counters():
+            return None
+        self._known = state, ProcessMemory(mapped, tables)
+        return self._known[1]
 
     def proportional(self) -> int | None:
         """Its share of memory with its page tables and kernel stacks; None where it has ended or that can't be told.
@@ -152,10 +169,9 @@ class Process:
             self._descriptors.close(self._stat)
             self._stat = None
 
-    def _fields(self) -> list[bytes]:
-        """From the state (field 3) on: the name before it may hold anything. Raises OSError."""
-        text = os.pread(self._stat, _STAT_BYTES, 0) if self._stat is not None else content(self._path)
-        return text[text.rfind(b")") + 2 :].split()
+    def _stat_text(self) -> bytes:
+        """Raises OSError."""
+        return os.pread(self._stat, _STAT_BYTES, 0) if self._stat is not None else content(self._path)
 
     def _read(self, name: str) -> bytes:
         """Raises PermissionError; nothing where the process has gone."""
@@ -163,3 +179,8 @@ class Process:
             return content(f"/proc/{self.pid}/{name}")
         except (FileNotFoundError, ProcessLookupError):
             return b""
+
+
+def _fields(stat: bytes) -> list[bytes]:
+    """From the state (field 3) on: the name before it may hold anything."""
+    return stat[stat.rfind(b")") + 2 :].split()

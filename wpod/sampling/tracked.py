@@ -71,6 +71,8 @@ class Tracked:
         self._traffic, self._rates, self._traffic_at = NO_TRAFFIC, NO_TRAFFIC, 0.0
         self._helper_memory: int | None = 0
         self._problem = ""
+        self._residence = Residence(0, 0)
+        self._shown: tuple[object, ContainerSample] | None = None
 
     @property
     def _linear_base(self) -> int:
@@ -92,7 +94,7 @@ class Tracked:
             self._cpu_percent = max(0, used - self._cpu) / interval / 1e7
         self._cpu = used
         if self._state is not None:
-            self._live = state_file.read_live(self._state)
+            self._live = state_file.read_live(self._state, self._live)
         return True
 
     def is_due(self, now: float) -> bool:
@@ -117,6 +119,7 @@ class Tracked:
         self._group = cgroup_counters.memory(self._cgroup.memory) if self._cgroup.memory else None
         self._memory = self._with_group(found) if found is not None else UNKNOWN
         self._helper_memory = self._read_helpers()
+        self._residence = self._reside()
         self._read_traffic(now)
         self._touched = marks
         self.read_at = now
@@ -124,28 +127,35 @@ class Tracked:
 
     def sample(self, now: float, common_helpers: int | None) -> ContainerSample:
         """All that is known. `common_helpers` is its share of helpers that serve several, None where unknown."""
+        state = self.container.observed.state
+        up = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - state.started_boottime if state else 0
+        age = now - self.read_at if self.read_at is not None else None
+        average = 100 * self._cpu / up if self._cpu is not None and up > 0 else None
+        basis = (self.container, self.read_at, self._live, self._cpu, common_helpers, len(self._counters))
+        if self._shown is None or self._cgroup.any or not _same(self._shown[0], basis):
+            self._shown = basis, self._fresh_sample(common_helpers)
+        return replace(
+            self._shown[1], memory_age=age, cpu_percent=self._cpu_percent, cpu_average_percent=average
+        )  # fmt: skip
+
+    def _fresh_sample(self, common_helpers: int | None) -> ContainerSample:
         memory = self._memory
         if memory.own is not None:
             known = self._helper_memory is not None and common_helpers is not None
             helpers = self._helper_memory + common_helpers if known else None  # type: ignore[operator]
             memory = replace(memory, helpers=helpers, **self._linear_sizes())
-        state = self.container.observed.state
-        up = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - state.started_boottime if state else 0
+        group = self._cgroup.memory
         return ContainerSample(
             container=self.container,
             memory=memory,
-            memory_age=now - self.read_at if self.read_at is not None else None,
             limits=self._limits(),
             cpu_nanoseconds=self._cpu,
-            cpu_percent=self._cpu_percent,
-            cpu_average_percent=100 * self._cpu / up if self._cpu is not None and up > 0 else None,
             processes=self._tasks(),
             traffic=self._traffic,
             rates=self._rates,
-            pressure=host.parse_pressure(cgroup_counters.pressure_text(self._cgroup.memory))
-            if self._cgroup.memory else None,
+            pressure=host.parse_pressure(cgroup_counters.pressure_text(group)) if group else None,
             problem=self._problem,
-        )  # fmt: skip
+        )
 
     def helper_samples(self) -> list[HelperSample]:
         """Its own helpers, together: the monitor, and what mounts its root."""
@@ -156,6 +166,9 @@ class Tracked:
 
     def residence(self) -> Residence:
         """Its part of what all processes of the machine have together, as it was read last."""
+        return self._residence
+
+    def _reside(self) -> Residence:
         memory = self._memory
         if memory.own is None:
             return Residence(0, self._helper_memory or 0)
@@ -271,3 +284,10 @@ class Tracked:
         plan = self.container.record.plan
         others = (NetworkMode.NONE, NetworkMode.HOST, NetworkMode.CONTAINER)
         return plan.kind is Kind.NATIVE and plan.network not in others
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two tuples hold the same objects, or equal numbers: comparing containers would look at all of them."""
+    assert isinstance(one, tuple)
+    assert isinstance(other, tuple)
+    return all(a is b or (isinstance(a, (int, float)) and a == b) for a, b in zip(one, other, strict=True))
