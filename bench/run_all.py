@@ -31,6 +31,7 @@ from bench import (
     network_requests,
     networks,
     report,
+    sampling,
     scale2000,
     shared_code,
     start,
@@ -52,6 +53,7 @@ _BENCHMARKS: dict[str, Callable[[Workplace, Scale], Section]] = {
     networks.NAME: networks.measure,
     network_requests.NAME: network_requests.measure,
     network_load.NAME: network_load.measure,
+    sampling.NAME: sampling.measure,
 }
 
 

@@ -115,7 +115,9 @@ def test_what_is_read_by_path_is_of_the_process_that_was_meant(child: int, monke
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     other = process.content  # what the files of this process say stands for those of the number's next owner
-    monkeypatch.setattr(process, "content", lambda path: other(path.replace(f"/{child}/", f"/{os.getpid()}/")))
+    monkeypatch.setattr(
+        process, "content", lambda path, **how: other(path.replace(f"/{child}/", f"/{os.getpid()}/"), **how)
+    )
     assert found.memory() is None
     assert found.proportional() is None
     assert found.network() is None

@@ -91,12 +91,12 @@ def proportional(rollup: bytes) -> int | None:
     return found * _KIBIBYTE if found is not None else None
 
 
-def content(path: str) -> bytes:
-    """A file of /proc, whole. Raises OSError."""
+def content(path: str, *, once: bool = False) -> bytes:
+    """A file of /proc, whole; `once`: it is a short one, which the first read gives whole. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         text = chunk = os.read(descriptor, _CHUNK_BYTES)
-        while chunk:  # the kernel gives a page at a time
+        while chunk and not once:  # the kernel gives a page at a time
             chunk = os.read(descriptor, _CHUNK_BYTES)
             text += chunk
         return text

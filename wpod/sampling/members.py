@@ -26,6 +26,14 @@ class Member:
     helps: bool
 
 
+@frozen
+class _Places:
+    """Process namespaces: those of main processes, and the one that everything else is in."""
+
+    of_mains: Mapping[str, int]
+    outside: str
+
+
 class Members:
     """The processes of native containers, by the main process's number."""
 
@@ -36,7 +44,10 @@ class Members:
         self._found: dict[int, Member] = {}
 
     def update(self, mains: Iterable[int], keepers: Mapping[int, int]) -> None:
-        """Look for processes that have come and gone. `keepers` lead from a keeper's number to its main process's."""
+        """Look for processes that have come and gone.
+
+        `keepers` lead from the number of a keeper that may have children outside to that of its main process.
+        """
         known = set(mains)
         if not known and not self._found:
             return
@@ -52,9 +63,10 @@ class Members:
             return
         namespaces = {_namespace(main): main for main in known}
         namespaces.pop("", None)
-        namespaces.pop(_namespace(os.getpid()), None)  # --pid host is not a container's own
+        outside = _namespace(os.getpid())
+        namespaces.pop(outside, None)  # --pid host is not a container's own
         for pid in fresh:
-            self._sort(pid, namespaces, keepers, known)
+            self._sort(pid, _Places(namespaces, outside), keepers, known)
 
     def by_main(self) -> dict[int, list[Member]]:
         """Those of each container beside its main process, where there are some."""
@@ -68,9 +80,11 @@ class Members:
         for pid in list(self._found):
             self._forget(pid)
 
-    def _sort(self, pid: int, namespaces: Mapping[str, int], keepers: Mapping[int, int], mains: set[int]) -> None:
-        main, helps = namespaces.get(_namespace(pid)), False
-        if main is None:
+    def _sort(self, pid: int, places: _Places, keepers: Mapping[int, int], mains: set[int]) -> None:
+        namespace = _namespace(pid)
+        main, helps = places.of_mains.get(namespace), False
+        # Outside of all containers only the children of keepers count, those of which there are few.
+        if main is None and (namespace != places.outside or keepers):
             parent = _parent(pid)
             above = self._found.get(parent)
             main, helps = keepers.get(parent), True

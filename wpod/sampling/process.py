@@ -15,6 +15,7 @@ from wpod.sampling import mappings
 from wpod.sampling.mappings import MappedMemory, Region, content
 
 _STAT_BYTES = 1024
+_SHORT = frozenset(("smaps_rollup", "status", "io"))  # given whole by the first read
 _TICKS = os.sysconf("SC_CLK_TCK")
 _NANOSECONDS_OF_A_TICK = 1_000_000_000 // _TICKS
 # The stack of a thread in the kernel (THREAD_SIZE of each architecture); of others it isn't known.
@@ -176,7 +177,7 @@ class Process:
     def _read(self, name: str) -> bytes:
         """Raises PermissionError; nothing where the process has gone."""
         try:
-            return content(f"/proc/{self.pid}/{name}")
+            return content(f"/proc/{self.pid}/{name}", once=name in _SHORT)
         except (FileNotFoundError, ProcessLookupError):
             return b""
 

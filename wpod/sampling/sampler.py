@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection
 
 from wpod.formats.state_file import Kind
-from wpod.model.container import Container, Status
+from wpod.model.container import Container, RootKind, Status
 from wpod.model.network import NetworkMode
 from wpod.model.sample import ContainerSample, HelperSample, HostSample, Snapshot
 from wpod.queries import containers as queries
@@ -129,7 +129,7 @@ class Sampler:
         native = [one for one in self._tracked.values() if one.container.record.plan.kind is Kind.NATIVE]
         self._members.update(
             [one.main.pid for one in native],
-            {one.keeper.pid: one.main.pid for one in native if one.keeper is not None},
+            {one.keeper.pid: one.main.pid for one in native if one.keeper is not None and _is_mounted(one.container)},
         )
         members = self._members.by_main() if native else {}
         for one in native:
@@ -195,6 +195,11 @@ class Sampler:
             processors=processors,
             pressure=host.pressure(),
         )
+
+
+def _is_mounted(container: Container) -> bool:
+    """Whether a process that its keeper has started provides its root."""
+    return container.record.plan.root.kind is RootKind.FUSE_OVERLAY
 
 
 def _needs_helpers(container: Container) -> bool:

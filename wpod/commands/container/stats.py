@@ -91,12 +91,13 @@ class _Printer:
             from wpod.output import openmetrics
 
             return openmetrics.text(samples, snapshot, whole=self._of_all)
-        from wpod.output import template
+        if self._format not in ("", "table"):
+            from wpod.output import template
 
-        if self._format and template.wants_json(self._format):
-            from wpod.output import json
+            if template.wants_json(self._format):
+                from wpod.output import json
 
-            return json.document([figures.document(one, snapshot) for one in samples], 1) + "\n"
+                return json.document([figures.document(one, snapshot) for one in samples], 1) + "\n"
         return self._rows(samples, snapshot)
 
     def _rows(self, samples: list[ContainerSample], snapshot: Snapshot | None) -> str:
