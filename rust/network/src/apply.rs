@@ -67,6 +67,8 @@ pub fn share(file: &str, descriptor: &str) -> Result<(), String> {
     // SAFETY: another network namespace concerns no memory and no descriptor table.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.map_err(|error| failed(&error))?;
     let namespace = std::fs::File::open("/proc/self/ns/net").map_err(|error| failed(&error))?;
+    // Every port of a container's own address is its own, and guests have no capabilities (ip-sysctl).
+    std::fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").map_err(|error| failed(&error))?;
     let (outer, inner): (Vec<_>, Vec<_>) = messages.iter().partition(|one| one.place == Where::Here);
     send_all(&here, outer.into_iter(), std::process::id())?;
     send_all(&Connection::default(), inner.into_iter(), 0)?;

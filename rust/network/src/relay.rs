@@ -19,7 +19,8 @@ use crate::publication::{Protocol, Publication, Source};
 pub const QUIET: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Rules of the firewall bring the answers to connections with this mark back here (wpod/net/links.py, RELAY_MARK).
 const MARK: u32 = 0x7770_6f64;
-const PIPE_BYTES: usize = 1 << 16;
+/// What a pipe shall hold: at 64 KiB, the kernel's own size, a megabyte took a quarter longer (bench/README.md).
+const PIPE_BYTES: usize = 1 << 18;
 /// A request or a short answer; what is longer is better off in a pipe.
 const SHORT_BYTES: usize = 1 << 12;
 /// A megabyte or two, and the next connection gets its turn.
@@ -91,7 +92,12 @@ impl Means {
     fn pipe(&mut self) -> Result<Pipe, Errno> {
         match self.spare.take() {
             Some(pipe) => Ok(pipe),
-            None => rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK),
+            None => {
+                let pipe = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+                // A user has so many pages for pipes (pipe(7)); without them it is a smaller one.
+                let _ = rustix::pipe::fcntl_setpipe_size(&pipe.0, PIPE_BYTES);
+                Ok(pipe)
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the plan says of the network: ports that the guest is given, and addresses that it may use.
 
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use formats::launch_plan::LaunchPlan;
@@ -54,7 +54,8 @@ pub fn add(
     builder: ContextBuilder,
 ) -> Result<ContextBuilder, Failure> {
     let speaker = output.clone();
-    let watcher = move |refusal: &Refusal| speaker.say(&refusal_line(refusal));
+    let given = Given::by(plan);
+    let watcher = move |refusal: &Refusal| speaker.say(&refusal_line(refusal, given));
     let mut builder = builder.network(permissions(plan)?, Box::new(watcher));
     for port in ports(plan) {
         let mut sockets: Vec<OwnedFd> = port
@@ -129,21 +130,80 @@ fn each<'p>(
     Ok(())
 }
 
+/// What the plan allows at all, for advice.
+#[derive(Clone, Copy)]
+struct Given {
+    /// Blocks of addresses, by `allow=`, or those of an internal network.
+    blocks: bool,
+    /// An address of its own, on a network.
+    address: bool,
+}
+
+impl Given {
+    fn by(plan: &LaunchPlan<'_>) -> Given {
+        Given {
+            blocks: plan.all("outgoing").any(|entry| entry.to_bytes() != b"any"),
+            address: plan.optional("own-address").is_some(),
+        }
+    }
+
+    /// The least that would let a guest reach this address.
+    fn option_for(self, target: SocketAddr) -> String {
+        let address = target.ip().to_canonical();
+        if self.blocks && !self.address {
+            format!("--network host:allow={target}")
+        } else if address.is_loopback() || address.is_unspecified() {
+            "--network host".to_owned()
+        } else {
+            "--network bridge".to_owned()
+        }
+    }
+}
+
 /// What the guest was refused, and which option would allow it.
-fn refusal_line(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Reach(target) => {
-            format!("wpod: the guest may not connect to {target}: --network host would allow it")
-        }
-        Refusal::LookUp(name) => {
-            format!("wpod: the guest may not look up {name}: --network host would allow it")
-        }
+fn refusal_line(refusal: &Refusal, given: Given) -> String {
+    let (what, option) = match refusal {
+        Refusal::Reach(target) => (format!("connect to {target}"), given.option_for(*target)),
+        Refusal::LookUp(name) => (format!("look up {name}"), "--network bridge".to_owned()),
         Refusal::Listen(address) if address.port() == 0 => {
-            format!("wpod: the guest may not listen on {address}: --network host would allow it")
+            (format!("listen on {address}"), "--network bridge".to_owned())
         }
-        Refusal::Listen(address) => {
-            let port = address.port();
-            format!("wpod: the guest may not listen on {address}: -p {port} would publish that port")
-        }
+        Refusal::Listen(address) => (format!("listen on {address}"), format!("-p {}", address.port())),
+    };
+    format!("wpod: the guest may not {what}: {option} would allow it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advice(target: &str, blocks: bool, address: bool) -> String {
+        let refusal = Refusal::Reach(target.parse().unwrap());
+        let line = refusal_line(&refusal, Given { blocks, address });
+        line.split(": ").nth(2).unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_least_that_would_allow_it() {
+        assert_eq!(
+            advice("192.0.2.1:80", false, false),
+            "--network bridge would allow it"
+        );
+        assert_eq!(
+            advice("127.0.0.1:80", false, false),
+            "--network host would allow it"
+        );
+        assert_eq!(
+            advice("127.0.0.1:80", false, true),
+            "--network host would allow it"
+        );
+        assert_eq!(
+            advice("192.0.2.1:80", true, false),
+            "--network host:allow=192.0.2.1:80 would allow it"
+        );
+        assert_eq!(
+            advice("192.0.2.1:80", true, true),
+            "--network bridge would allow it"
+        );
     }
 }
