@@ -130,7 +130,7 @@ def test_what_may_be_bound_beside_a_published_port(start: Start, listeners: List
     denied = "bind: Permission denied"
     assert lines(container) == ["0.0.0.0:8080", "bind: Address in use", denied, denied, denied]
     (hint,) = container.output(Stream.STDERR).decode().splitlines()
-    assert hint == "wpod: the guest may not listen on 127.0.0.1:8080: -p 8080 would publish that port"
+    assert hint == "wpod: the guest may not listen on 127.0.0.1:8080: -p 8080 would allow it"
 
 
 def test_a_published_port_can_be_bound_again_after_closing(start: Start, listeners: Listeners, guest: Path) -> None:
@@ -286,7 +286,7 @@ def test_names_without_a_server_are_refused_with_a_word(start: Start, guest: Pat
         "10.0.0.7:1 tcp, 10.0.0.7:1 udp",
     ]
     (hint,) = container.output(Stream.STDERR).decode().splitlines()
-    assert hint == "wpod: the guest may not look up web.example: --network host would allow it"
+    assert hint == "wpod: the guest may not look up web.example: --network bridge would allow it"
 
 
 def test_a_server_that_says_nothing(start: Start, guest: Path, name_server: NameServer) -> None:
