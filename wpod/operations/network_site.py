@@ -10,25 +10,21 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from wpod.errors import CannotEnforce, NotThere, PortInUse, WpodError
+from wpod.errors import CannotEnforce, WpodError
 from wpod.formats import state_file
 from wpod.formats.state_file import Kind
 from wpod.frozen import replace
 from wpod.kernel import pidfd
-from wpod.model import ids
 from wpod.model.container import Container, ContainerRecord
-from wpod.model.network import DEFAULT_NETWORK, Attachment, Driver, Lease, Network, PublishedPort
+from wpod.model.network import DEFAULT_NETWORK, Attachment, Lease, Network, PublishedPort
 from wpod.net import firewall, holder, host_routes, links
-from wpod.net.names import Named, NameServer
 from wpod.net.namespace import NetworkNamespace
-from wpod.operations import network_records
+from wpod.operations import network_leases, network_names, network_records, published_ports
 from wpod.operations.network_links import LinkMaker
 from wpod.operations.wasm_networks import WasmNetworks
-from wpod.plan import addresses, etc_files
 from wpod.runtime.backend import NOT_JOINED, Joined
-from wpod.state.networks import Lookup
 from wpod.storage.store import Store
 
 _NS_GET_USERNS = 0xB701
@@ -68,13 +64,13 @@ class Site:
         if there is not None:
             self._withdraw(there, self._store.networks.leases(record.container_id))
         leases = self._store.networks.lease(
-            record.container_id, lambda lookup: _leases(record, networking.attachments, lookup), anew=True
+            record.container_id, lambda lookup: network_leases.choose(record, networking.attachments, lookup), anew=True
         )
         namespace = self._enter(remains=None)
         for network in networks:
             self._make(namespace, network)
         self._publish(record, leases, sockets)
-        self._update_names(namespace)
+        network_names.update(self._store, namespace, self._holder)
         inner, messages = -1, ""
         if record.plan.kind is Kind.WASM:
             inner = self._wasm.join(namespace, networks[0], leases[0])
@@ -87,8 +83,8 @@ class Site:
             inner=inner,
             messages=messages,
             leases=tuple(leases),
-            name_servers=tuple(_name_servers(networks)),
-            host_gateway=self._host_gateway(networks),
+            name_servers=network_names.servers(networks),
+            host_gateway=network_names.host_gateway(networks),
             internal=all(one.internal for one in networks),
         )
 
@@ -125,7 +121,7 @@ class Site:
             self._withdraw(there, leases)
         self._store.networks.release(container_ids)
         if there is not None:
-            self._update_names(there)
+            network_names.update(self._store, there, self._holder)
 
     def restore(self, container_ids: Collection[str], *, anew: bool = False) -> None:
         """What running containers need, where it was killed or lost; `anew`: make all of it again. Raises WpodError."""
@@ -144,32 +140,32 @@ class Site:
             self._make(namespace, self._network(name), anew=True)
         for record in running:
             self._register(record)
-        self._update_names(namespace)
+        network_names.update(self._store, namespace, self._holder)
 
     def _restore_helpers(self, there: NetworkNamespace) -> None:
         """Pasta and the name server, where somebody has killed them."""
         if self._holder is not None:
             holder.connect_with_world(self._store.paths.run, self._holder)
-        self._update_names(there)
+        network_names.update(self._store, there, self._holder)
 
     def connect(self, container: Container, attachment: Attachment) -> None:
         """One more network for a running container. Raises NameTaken, WpodError."""
         record, state = container.record, container.observed.state
         assert state is not None, "a running container has a state file"
         network = self._network(attachment.network)
-        position = _free_position(self._store.networks.leases(record.container_id))
+        position = network_leases.free_position(self._store.networks.leases(record.container_id))
         with self._undone_lease(record, network):
             leases = self._store.networks.lease(
                 record.container_id,
-                lambda lookup: _leases(record, (attachment,), lookup, position=position),
+                lambda lookup: network_leases.choose(record, (attachment,), lookup, position=position),
                 anew=False,
             )
             namespace = self._enter(self._remains([record]))
             self._make(namespace, network)
             messages = self._links.of_container(leases, {network.name: network}, position)
             self._links.apply(namespace, messages, state.pid)
-            self._update_names(namespace)
-            self._write_hosts(record)
+            network_names.update(self._store, namespace, self._holder)
+            network_names.write_hosts(self._store, record)
 
     def disconnect(self, container: Container, network: str) -> None:
         """Take a running container off a network. Raises NotThere, WpodError."""
@@ -180,14 +176,14 @@ class Site:
         for lease in leases:
             self._links.apply(namespace, [links.remove_interface(self._network(network), lease)], state.pid)
         self._store.networks.release([record.container_id], network)
-        self._update_names(namespace)
-        self._write_hosts(record)
+        network_names.update(self._store, namespace, self._holder)
+        network_names.write_hosts(self._store, record)
 
     def refresh_names(self) -> None:
         """Let the name server know what the records say by now; where none has a reason to run, none is started."""
         there = self._find()
         if there is not None and self._store.networks.leases():
-            self._update_names(there)
+            network_names.update(self._store, there, self._holder)
 
     def remove_network(self, network: Network) -> None:
         """Take a network's bridge and rules away, where they are; nobody is on it."""
@@ -278,15 +274,15 @@ class Site:
         return f"{pid} {pidfd.start_ticks(pid)}"
 
     def _publish(self, record: ContainerRecord, leases: Sequence[Lease], sockets: Sequence[socket.socket]) -> None:
-        ports = _led_ports(record)
-        where = self._published_on(record, leases)
+        ports = published_ports.led(record)
+        where = published_ports.place(self._store, record, leases)
         if ports and where is None:
             raise CannotEnforce(
                 f"ports of container {record.name} can't be published: it is on no bridge with addresses",
                 hint="put it on one besides: --network bridge",
             )
         if not self._rootless:
-            firewall.publish(NetworkNamespace(), self._publications_of(ports, where))
+            firewall.publish(NetworkNamespace(), published_ports.with_addresses(ports, where))
             return
         assert self._holder is not None, "a user's networks have a holder"
         own = os.pidfd_open(os.getpid())
@@ -298,7 +294,7 @@ class Site:
             return
         source = "plain" if self._network(where.network).internal else "client"
         for port, listener in zip(ports, sockets if ports else (), strict=True):
-            target = _target(port, where)
+            target = published_ports.target(port, where)
             self._holder.publish(record.container_id, (port.protocol.value, target, source), listener.fileno())
 
     def _register(self, record: ContainerRecord) -> None:
@@ -311,7 +307,7 @@ class Site:
         sockets: list[socket.socket] = []
         try:
             with contextlib.suppress(WpodError):
-                sockets = ports.open_sockets(_led_ports(record)) if self._rootless else []
+                sockets = ports.open_sockets(published_ports.led(record)) if self._rootless else []
             if sockets or not self._rootless:
                 self._publish(record, leases, sockets)
             self.belongs_to_keeper(record)
@@ -319,95 +315,14 @@ class Site:
             for one in sockets:
                 one.close()
 
-    def check_ports(self, record: ContainerRecord) -> None:
-        """Raises PortInUse where another container on a network has published one of these ports: as root, no socket is
-        bound that would tell.
-        """
-        wanted = record.plan.networking.ports
-        for other in {one.container_id for one in self._store.networks.leases()} if wanted else ():
-            if other == record.container_id:
-                continue
-            with contextlib.suppress(NotThere):
-                found = self._store.containers.find(other)
-                for port in wanted:
-                    if any(_same_port(port, one) for one in found.plan.networking.ports):
-                        where = f"{port.host_address or '*'}:{port.host_port}/{port.protocol.value}"
-                        raise PortInUse(f"port {where} is in use by container {found.name}")
-
     def _publications(self, container_id: str, leases: Sequence[Lease]) -> list[tuple[PublishedPort, str]]:
         with contextlib.suppress(WpodError):
             record = self._store.containers.find(container_id)
             own = [one for one in leases if one.container_id == container_id]
-            return self._publications_of(_led_ports(record), self._published_on(record, own))
+            return published_ports.with_addresses(
+                published_ports.led(record), published_ports.place(self._store, record, own)
+            )
         return []
-
-    def _published_on(self, record: ContainerRecord, leases: Sequence[Lease]) -> Lease | None:
-        """Where a container's ports lead to: its place on the first of its networks that is a bridge with addresses."""
-        by_network = {one.network: one for one in leases if one.addresses}
-        for attachment in record.plan.networking.attachments:
-            lease = by_network.get(attachment.network)
-            if lease is not None and self._network(lease.network).is_bridge:
-                return lease
-        return None
-
-    def _publications_of(self, ports: Iterable[PublishedPort], lease: Lease | None) -> list[tuple[PublishedPort, str]]:
-        """Each port with each address that it leads to: one of each version of IP."""
-        return [(port, address.partition("/")[0]) for port in ports for address in (lease.addresses if lease else ())]
-
-    def _update_names(self, namespace: NetworkNamespace) -> None:
-        directory = holder.directory(self._store.paths.run)
-        lock = os.open(f"{directory}/names.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            leases = self._store.networks.leases()
-            with_names = {one.name: self._with_upstream(one) for one in self._store.networks.readable()[0] if one.dns}
-            named = [Named(one, one.aliases) for one in leases if one.network in with_names]
-            if not with_names and not os.path.isdir(f"{directory}/names"):
-                return
-            process = NameServer(f"{directory}/names", namespace).update(with_names, named)
-            if process is not None:
-                try:
-                    if self._holder is not None:
-                        self._holder.helper("aardvark-dns", process)
-                finally:
-                    os.close(process)
-        finally:
-            os.close(lock)
-
-    def _with_upstream(self, network: Network) -> Network:
-        """Where a user's host asks a name server of its own loopback, nobody is there in the shared namespace: the name
-        server asks through pasta.
-        """
-        if not self._rootless or network.dns_servers or not holder.forwards_names():
-            return network
-        return replace(network, dns_servers=(etc_files.FORWARDED_NAME_SERVER,))
-
-    def _write_hosts(self, record: ContainerRecord) -> None:
-        """/etc/hosts of a running container, in place: it is the very file that the container has."""
-        plan = record.plan
-        if plan.no_hosts:
-            return
-        leases = tuple(self._store.networks.leases(record.container_id))
-        names = etc_files.Names(
-            hostname=plan.hostname,
-            name=record.name,
-            mode=plan.network,
-            leases=leases,
-            host_gateway=self._host_gateway([self._network(one.network) for one in leases]),
-            asked=plan.networking.names,
-        )
-        path = f"{self._store.paths.container(record.container_id).etc}/hosts"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(etc_files.hosts(names, ""))
-
-    def _host_gateway(self, networks: Sequence[Network]) -> str:
-        """What leads to the host from a container on these: the bridge, or a user's pasta; "" where nothing does."""
-        if self._rootless:
-            inner = all(one.internal for one in networks)
-            return "" if inner else host_routes.outward_address()
-        bridges = [one for one in networks if one.is_bridge]
-        gateways = [subnet.gateway for one in bridges for subnet in one.subnets if subnet.gateway]
-        return next((one for one in gateways if ":" not in one), gateways[0] if gateways else "")
 
     def _remains(self, records: Sequence[ContainerRecord]) -> holder.Remains | None:
         """The shared namespaces, as a container's keeper holds the network open."""
@@ -423,11 +338,6 @@ class Site:
         return None
 
 
-def _led_ports(record: ContainerRecord) -> tuple[PublishedPort, ...]:
-    """The ports that must be led to the container; a wasm guest has their sockets itself."""
-    return record.plan.networking.ports if record.plan.kind is Kind.NATIVE else ()
-
-
 def _owner_of(namespace: str) -> str:
     """The user namespace that owns a network namespace (ioctl_ns(2)), left open until this command ends: a container
     may be in one below it.
@@ -439,17 +349,6 @@ def _owner_of(namespace: str) -> str:
         os.close(network)
 
 
-def _free_position(leases: Sequence[Lease]) -> int:
-    """The lowest number whose ethN is none of these."""
-    used = {one.interface for one in leases}
-    return next(number for number in range(len(used) + 1) if f"eth{number}" not in used)
-
-
-def _same_port(one: PublishedPort, other: PublishedPort) -> bool:
-    same = (one.host_port, one.protocol) == (other.host_port, other.protocol)
-    return same and (not one.host_address or not other.host_address or one.host_address == other.host_address)
-
-
 def _let_forward(network: Network) -> None:
     """As root the host must forward between bridges and the world, and from its loopback into them."""
     local = f"/proc/sys/net/ipv4/conf/{network.interface}/route_localnet"
@@ -458,58 +357,3 @@ def _let_forward(network: Network) -> None:
             if file.read().strip() == "0":
                 file.seek(0)
                 file.write("1")
-
-
-def _target(port: PublishedPort, lease: Lease) -> str:
-    """Where a published port leads to: the address there, of the port's own version where it has one."""
-    plain = [one.partition("/")[0] for one in lease.addresses]
-    six = ":" in port.host_address
-    address = next((one for one in plain if (":" in one) == six), plain[0])
-    return f"[{address}]:{port.container_port}" if ":" in address else f"{address}:{port.container_port}"
-
-
-def _name_servers(networks: Sequence[Network]) -> Iterable[str]:
-    """The gateways of the networks that have names."""
-    return [subnet.gateway for one in networks if one.dns for subnet in one.subnets if subnet.gateway]
-
-
-def _leases(
-    record: ContainerRecord, attachments: Sequence[Attachment], lookup: Lookup, position: int = 0
-) -> list[Lease]:
-    """A place on each network: the addresses that were asked for, or the lowest free ones."""
-    made = []
-    names = (record.name, ids.short(record.container_id))
-    for index, wanted in enumerate(attachments, position):
-        network, taken = lookup(wanted.network)
-        chosen = _addresses(network, wanted, taken)
-        mac = _hardware_address(network, wanted)
-        aliases = tuple(dict.fromkeys((*names, *wanted.aliases)))
-        interface = wanted.interface or f"eth{index}"
-        if record.plan.kind is Kind.WASM:
-            interface = mac = ""
-        made.append(Lease(network.name, record.container_id, interface, chosen, mac, aliases))
-    return made
-
-
-def _hardware_address(network: Network, wanted: Attachment) -> str:
-    if network.driver is Driver.IPVLAN:
-        if wanted.mac:
-            raise CannotEnforce(f"network {network.name} is an ipvlan: all on it have the parent's hardware address")
-        return ""
-    return wanted.mac or addresses.hardware_address(os.urandom(6))
-
-
-def _addresses(network: Network, wanted: Attachment, taken: frozenset[str]) -> tuple[str, ...]:
-    chosen: dict[bool, str] = {}
-    unused = list(wanted.addresses)
-    for subnet in network.subnets:
-        six = ":" in subnet.subnet
-        if six in chosen:
-            continue
-        given = next((one for one in unused if (":" in one) == six), "")
-        if given:
-            unused.remove(given)
-        chosen[six] = addresses.choose_address(network, subnet, taken, given)
-    if unused:
-        raise CannotEnforce(f"network {network.name} has no subnet for the address {unused[0]}")
-    return tuple(chosen[six] for six in sorted(chosen))

@@ -21,6 +21,7 @@ from wpod.formats.state_file import Kind
 from wpod.frozen import replace
 from wpod.model.container import Container, ContainerRecord, Status
 from wpod.model.network import Attachment, NetworkMode
+from wpod.operations import published_ports
 from wpod.operations.locks import try_lock
 from wpod.operations.network_site import Site
 from wpod.queries import containers as queries
@@ -49,7 +50,7 @@ class NetworkStart:
         plan, networking = self._record.plan, self._record.plan.networking
         if plan.network is NetworkMode.NETWORKS:
             self._site = Site(self._store, self._beside)
-            self._site.check_ports(self._record)
+            published_ports.check(self._store, self._record)
         if networking.ports:
             from wpod.net import ports
 
