@@ -19,16 +19,21 @@ from tests.support.command import Wpod, eventually
 from tests.support.images import ImageSource
 from tests.support.networks import free_port
 
-SERVER, CLIENT = "localhost/server:latest", "localhost/client:latest"
+SERVER, CLIENT, CALLS = "localhost/server:latest", "localhost/client:latest", "localhost/calls:latest"
 
 
 @pytest.fixture(scope="module")
-def wasm_sources() -> tuple[ImageSource, ImageSource]:
-    """A server that accepts on what it is given, and a client that connects with WAMR's calls."""
+def wasm_sources() -> tuple[ImageSource, ...]:
+    """A server that accepts on what it is given, a client that connects with WAMR's calls, and all else of these."""
     server = guests.wasm_from_c(guests.SOURCES / "server.c")
     exposed = {"ExposedPorts": {"8080/tcp": {}}}
     client = guests.wasm_with_sockets(guests.SOURCES / "connect.c")
-    return images.with_program(SERVER, server, exposed, wasm=True), images.with_program(CLIENT, client, wasm=True)
+    calls = guests.wasm_with_sockets(guests.SOURCES / "sockets.c")
+    return (
+        images.with_program(SERVER, server, exposed, wasm=True),
+        images.with_program(CLIENT, client, wasm=True),
+        images.with_program(CALLS, calls, wasm=True),
+    )
 
 
 @pytest.fixture
@@ -79,6 +84,55 @@ def test_names_lead_to_wasm_containers(mixed: Wpod) -> None:
         eventually(lambda name=name: native.look_up(f"{name}.dns.podman", gateway) == [address])  # type: ignore[misc]
     mixed("rm", "-f", "-t", "0", "server").ok()
     eventually(lambda: native.look_up("web.dns.podman", gateway) == [])
+
+
+def test_a_guest_looks_names_up(mixed: Wpod) -> None:
+    """Of others on its network, with and without the domain, its own, and those of --add-host."""
+    mixed("network", "create", "named").ok()
+    native = started(mixed, "native", "--network", "named:alias=db")
+    there = native_address_of(mixed, "native", "named")
+    eventually(lambda: native.look_up("db.dns.podman", there.rpartition(".")[0] + ".1") == [there])
+    words = (
+        "resolve",
+        "db",
+        "80",
+        "resolve",
+        "native.dns.podman",
+        "80",
+        "resolve",
+        "own",
+        "80",
+        "resolve",
+        "given",
+        "80",
+    )
+    out = (
+        mixed(*("run", "--name", "own", "--network", "named", "--add-host", "given:192.0.2.9"), CALLS, *words)
+        .ok()
+        .out.splitlines()
+    )
+    own = out[2].partition(":")[0]
+    assert [line.partition(" ")[0] for line in out] == [f"{there}:80", f"{there}:80", f"{own}:80", "192.0.2.9:80"]
+    assert own.rpartition(".")[0] == there.rpartition(".")[0]
+
+
+def test_a_guest_binds_and_sends_datagrams(mixed: Wpod) -> None:
+    """A privileged port of its own address, whatever others of the network have bound there."""
+    native = started(mixed, "native", "--network", "bridge")
+    addresses = []
+    for name in ("a", "b"):
+        mixed("run", "-d", "--name", name, "--network", "bridge", CALLS, "serve", "0.0.0.0", "80", "1").ok()
+        eventually(lambda name=name: mixed("logs", name).ok().out == "serving\n")  # type: ignore[misc]
+        addresses.append(mixed.field(name, '{{(index .NetworkSettings.Networks "wpod").IPAddress}}'))
+    own = native_address_of(mixed, "native", "wpod")
+    for address in addresses:
+        assert (native.fetch(address, 80) or "").startswith(own)
+    with native:
+        native.serve_datagrams("0.0.0.0", 53)
+        out = mixed("run", "--rm", "--network", "bridge", CALLS, "ask", own, "53", "hello").ok().out
+        address, text, _, source = out.split()
+        assert (text, source) == ("hello", f"{own}:53")
+        assert address != own
 
 
 def test_one_namespace_for_all_of_a_network(mixed: Wpod) -> None:

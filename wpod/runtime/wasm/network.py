@@ -14,6 +14,7 @@ from wpod.plan import etc_files
 from wpod.runtime import names
 from wpod.runtime.backend import Launch
 
+_NAME_PORT = "53"
 _MOST_NAME_SERVERS = 3  # resolv.conf(5)
 
 
@@ -66,6 +67,19 @@ def _outgoing(launch: Launch) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_interface(address).network) for address in addresses)
 
 
+def _may_ask(server: str, outgoing: tuple[str, ...]) -> bool:
+    """Whether a name server is where the guest may send to: its questions are the guest's, whoever asks them."""
+    if outgoing == ("any",):
+        return True
+    import ipaddress
+
+    for entry in outgoing:
+        block, _, port = entry.removeprefix("[").partition("]:")
+        if port in ("", _NAME_PORT) and ipaddress.ip_address(server) in ipaddress.ip_network(block):
+            return True
+    return False
+
+
 def _name_pairs(launch: Launch) -> list[Pair]:
     """resolv.conf and hosts as a native container would have them."""
     own, found = names.of_launch(launch), []
@@ -75,7 +89,7 @@ def _name_pairs(launch: Launch) -> list[Pair]:
             found += [("name-server", value) for value in values[:1]]
         elif word in ("search", "options"):
             found += [("search" if word == "search" else "resolver-option", value) for value in values]
-    servers = [pair for pair in found if pair[0] == "name-server"]
+    servers = [pair for pair in found if pair[0] == "name-server" and _may_ask(pair[1], _outgoing(launch))]
     found = servers[:_MOST_NAME_SERVERS] + [pair for pair in found if pair[0] != "name-server"]
     if not launch.record.plan.no_hosts:
         for line in etc_files.hosts(own, names.host_file("/etc/hosts")).splitlines():
