@@ -32,6 +32,9 @@ def test_what_the_default_network_needs(networked: Wpod, what: str, steps: tuple
         lacking("run", "--rm", PROBE, "exit", "42").exits(42)
         return
     assert hint in missing[what]
+    told = lacking("doctor").exits(1).out
+    assert f"missing: {what}: " in told
+    assert hint in told
     lacking("run", "-d", PROBE, *SLEEP).fails(125, what, hint, "--network none")
     assert networked("ps", "-aq").ok().out == ""
     lacking("run", "--rm", "--network", "none", PROBE, "exit", "42").exits(42)

@@ -41,7 +41,7 @@ INDEX: dict[str, dict[str, str]] = {
         "volume rm": "rm", "volume prune": "prune", "volume exists": "exists",
     },
     "system": {
-        "version": "version", "info": "info", "completion": "completion", "__complete": "complete",
+        "version": "version", "info": "info", "doctor": "doctor", "completion": "completion", "__complete": "complete",
         "system info": "info", "system check": "check",
     },
     "network": {

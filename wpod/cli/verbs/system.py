@@ -35,6 +35,17 @@ def info() -> Verb:
     )
 
 
+def doctor() -> Verb:
+    return Verb(
+        ("doctor",),
+        "Name what this machine lacks for containers, and the command that brings it",
+        "wpod.commands.system.doctor:execute",
+        (_FORMAT,),
+        examples=("wpod doctor", "wpod doctor -f '{{.Hint}}'"),
+        note="the status is 1 where something is missing",
+    )
+
+
 def check() -> Verb:
     return Verb(
         ("system", "check"),

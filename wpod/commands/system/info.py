@@ -34,7 +34,7 @@ _GO_NAMES = {
 def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> int:
     """YAML, JSON or a template. Works whatever is missing, the store included: that is what it is for."""
     facts = doctor.examine(session.runtime)
-    store, problem = _store(session, facts)
+    store, problem = describe_store(session, facts)
     document = {
         "host": dict(sorted({**host.describe(), **_host(facts)}.items())),
         "store": store,
@@ -92,7 +92,7 @@ def _mappings(ranges: tuple[IdRange, ...]) -> list[dict[str, object]] | None:
     return [{"container_id": one.inside, "host_id": one.outside, "size": one.count} for one in ranges] or None
 
 
-def _store(session: Session, facts: Facts) -> tuple[dict[str, object], WpodError | None]:
+def describe_store(session: Session, facts: Facts) -> tuple[dict[str, object], WpodError | None]:
     """The store's part, and what keeps it from being used."""
     root, run = session.root, ""
     counts, images, problem = Counter[Status](), 0, None
