@@ -75,6 +75,11 @@ class ContainerPaths:
         return f"{self.directory}/state"
 
     @property
+    def limit_state(self) -> str:
+        """The state file of the last earlier run that hit a limit of memory, where there was one."""
+        return f"{self.directory}/state.limit"
+
+    @property
     def lock(self) -> str:
         """Held (flock) by a command while it changes this container."""
         return f"{self.directory}/lock"

@@ -278,3 +278,64 @@ def test_a_limit_that_is_near_is_named_with_a_way_out(subject: Subject, load: Ca
     text = subject.wpod("memory", "tight").ok().out
     assert "of its limit" in text
     assert "--memory 46137344" in text
+
+
+def _hit(subject: Subject, name: str) -> Any:
+    return subject.wpod("inspect", name).ok().json[0]["Wpod"]["MemoryLimitHit"]
+
+
+@pytest.mark.wasm
+def test_growth_that_is_refused_is_kept_with_its_pages(
+    subject: Subject, load_sources: dict[str, ImageSource], archives: Callable[[ImageSource], Path]
+) -> None:
+    """The guest ends by itself; what it was refused is told afterwards, and after another start."""
+    subject.wpod("load", "--quiet", "--input", archives(load_sources["wasm"])).ok()
+    image = load_sources["wasm"].name
+    subject.wpod("run", "-d", "--name", "greedy", "--memory", "4m", image, "anonymous", "16384").ok()
+    assert subject.wpod("wait", "greedy").ok().line == "3"
+    hit = _hit(subject, "greedy")
+    assert (hit["Limit"], hit["Killed"], hit["ThisRun"], hit["ExitCode"]) == ("guest pages", False, True, 3)
+    assert hit["Times"] >= 1
+    assert hit["LimitBytes"] == 3 << 20
+    assert hit["UsedBytes"] == hit["GuestPages"] * 65536 <= hit["LimitBytes"]
+    shown = subject.wpod("ps", "-a", "--format", "{{.MemoryLimitHit}}").ok().line
+    assert shown == "guest pages 3MiB"
+    first = hit["FinishedAt"]
+    subject.wpod("start", "greedy").ok()
+    assert subject.wpod("wait", "greedy").ok().line == "3"
+    again = _hit(subject, "greedy")
+    assert again["ThisRun"]
+    assert again["FinishedAt"] != first
+
+
+@pytest.mark.native
+def test_a_kill_for_want_of_memory_is_kept_across_restarts(
+    subject: Subject, load_sources: dict[str, ImageSource], archives: Callable[[ImageSource], Path]
+) -> None:
+    if not subject.is_root:
+        return  # no cgroup can be had here
+    subject.wpod("load", "--quiet", "--input", archives(load_sources["native"])).ok()
+    image = load_sources["native"].name
+    volume = subject.wpod.account.directory(subject.wpod.scratch / "steps-of-the-killed")
+    subject.wpod(
+        "run", "-d", "--name", "killed", "--memory", "8m", "-v", f"{volume}:/steps", image,
+        "anonymous", "4096", "step", "/steps/step",
+    ).ok()  # fmt: skip
+    assert _hit(subject, "killed") is None
+
+    def step() -> bool:
+        (volume / "step").touch()
+        return subject.wpod("inspect", "--format", "{{.State.Running}}", "killed").ok().line == "false"
+
+    eventually(step)
+    hit = _hit(subject, "killed")
+    assert (hit["Limit"], hit["Killed"], hit["ThisRun"], hit["ExitCode"]) == ("cgroup", True, True, 137)
+    assert hit["LimitBytes"] == 8 << 20
+    assert 7 << 20 < hit["UsedBytes"] <= 8 << 20
+    assert hit["GuestPages"] is None
+    assert subject.wpod("inspect", "--format", "{{.State.OOMKilled}}", "killed").ok().line == "true"
+    (volume / "step").unlink(missing_ok=True)
+    subject.wpod("start", "killed").ok()
+    kept = _hit(subject, "killed")
+    assert (kept["ThisRun"], kept["LimitBytes"], kept["FinishedAt"]) == (False, 8 << 20, hit["FinishedAt"])
+    subject.wpod("rm", "--force", "--time", "0", "killed").ok()

@@ -6,6 +6,7 @@ file, never by a process ID: killed orphans stay zombies for seconds where PID 1
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import fcntl
@@ -21,8 +22,8 @@ VERSION = 1
 MAGIC = b"WPODSTAT"
 # magic, version, kind, boot id, main pid, keeper pid, their start times, phase, status, cause, signal,
 # started and finished (realtime ns), the same (boottime ns), linear base, used, limit, code base,
-# bytes, engine, confinement, log bytes, dropped lines
-_HEAD = struct.Struct("<8sII16siiQQIiIIqqQQQQQQQIIQQ")
+# bytes, engine, confinement, log bytes, dropped lines; the limit of memory that was hit, how often, use, limit
+_HEAD = struct.Struct("<8sII16siiQQIiIIqqQQQQQQQIIQQIIQQ")
 # phase, linear memory used, limit: what changes while a container runs and is asked for often
 _LIVE = struct.Struct("<56xI52xQQ")
 _REASON_OFFSET = 256
@@ -68,6 +69,14 @@ class Engine(enum.IntEnum):
     AOT_PRIVATE = 3
 
 
+class LimitHit(enum.IntEnum):
+    """Which limit of memory refused something, or had the container killed."""
+
+    NONE = 0
+    GUEST_PAGES = 1
+    CGROUP = 2
+
+
 class Confinement(enum.IntFlag):
     """What the runner installed before the guest started."""
 
@@ -107,6 +116,10 @@ class StateFile:
     log_bytes: int
     dropped_lines: int
     reason: str
+    limit_hit: LimitHit = LimitHit.NONE
+    limit_hits: int = 0
+    limit_used_bytes: int = 0
+    limit_bytes: int = 0
 
 
 def decode(data: bytes, name: str) -> StateFile:
@@ -126,6 +139,7 @@ def decode(data: bytes, name: str) -> StateFile:
             linear_base=fields[16], linear_used_bytes=fields[17], linear_limit_bytes=fields[18],
             code_base=fields[19], code_bytes=fields[20], engine=Engine(fields[21]),
             confinement=Confinement(fields[22]), log_bytes=fields[23], dropped_lines=fields[24], reason=reason,
+            limit_hit=LimitHit(fields[25]), limit_hits=fields[26], limit_used_bytes=fields[27], limit_bytes=fields[28],
         )  # fmt: skip
     except ValueError as error:
         raise StoreError(f"{name} is damaged: {error}", hint="wpod rm -f removes the container") from None
@@ -139,7 +153,7 @@ def encode(state: StateFile) -> bytes:
         state.started_nanoseconds, state.finished_nanoseconds, state.started_boottime,
         state.finished_boottime, state.linear_base, state.linear_used_bytes, state.linear_limit_bytes,
         state.code_base, state.code_bytes, state.engine, state.confinement, state.log_bytes,
-        state.dropped_lines,
+        state.dropped_lines, state.limit_hit, state.limit_hits, state.limit_used_bytes, state.limit_bytes,
     )  # fmt: skip
     reason = state.reason.encode()[: _REASON_BYTES - 1]
     return (head.ljust(_REASON_OFFSET, b"\0") + reason).ljust(SIZE_BYTES, b"\0")
@@ -164,6 +178,24 @@ def create(path: str, kind: Kind) -> None:
     finally:
         os.close(descriptor)
     os.rename(temporary, path)
+
+
+def keep_limit_hit(path: str, kept_path: str) -> None:
+    """Before the file is replaced: it stays under another name where it tells of a limit of memory that was hit.
+
+    Anything that can't be read or kept is left: it is told to people, and no start fails for it.
+    """
+    try:
+        state, _ = read(path)
+        if state.limit_hit is LimitHit.NONE:
+            return
+        temporary = f"{kept_path}.new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        os.link(path, temporary)
+        os.rename(temporary, kept_path)
+    except (OSError, StoreError):
+        return
 
 
 def read(path: str) -> tuple[StateFile, bool]:

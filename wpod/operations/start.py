@@ -227,6 +227,7 @@ def _make_ready(
             networks.undo()
 
     try:
+        state_file.keep_limit_hit(own.state, own.limit_state)
         with contextlib.suppress(FileNotFoundError):
             os.replace(own.state, _previous(own))
         state_file.create(own.state, launch.record.plan.kind)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from wpod.errors import ExitCode, NotThere, StoreError, WpodError
 from wpod.formats import state_file
-from wpod.formats.state_file import Cause, Kind, Phase, StateFile
+from wpod.formats.state_file import Cause, Kind, LimitHit, Phase, StateFile
 from wpod.kernel import pidfd
 from wpod.model.container import Container, ContainerRecord, Observation, Status
 from wpod.paths import ContainerPaths
@@ -78,6 +78,17 @@ def observe(own: ContainerPaths) -> Observation:
             return Observation(Status.CREATED)
         return Observation(Status.UNKNOWN, problem=error.message)
     return interpret(state, kept)
+
+
+def limit_hit(own: ContainerPaths, observed: Observation) -> StateFile | None:
+    """The state file of this run or of the last earlier one that hit a limit of memory; None where none did."""
+    state = observed.state
+    if state is not None and state.limit_hit is not LimitHit.NONE:
+        return state
+    try:
+        return state_file.read(own.limit_state)[0]
+    except StoreError:
+        return None  # there is none; one that can't be read tells nothing
 
 
 def interpret(state: StateFile, kept: bool) -> Observation:

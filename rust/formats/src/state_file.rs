@@ -75,6 +75,18 @@ pub enum Cause {
     OutOfMemory = 6,
 }
 
+/// Which limit of memory refused something, or had the container killed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum LimitHit {
+    /// None was ever hit.
+    None = 0,
+    /// The largest size of the linear memory.
+    GuestPages = 1,
+    /// The limit of a cgroup.
+    Cgroup = 2,
+}
+
 /// What runs the guest's code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -133,7 +145,11 @@ struct Layout {
     confinement: AtomicU32,
     log_bytes: AtomicU64,
     log_dropped: AtomicU64,
-    unused: [AtomicU8; 88],
+    limit_hit: AtomicU32,
+    limit_hits: AtomicU32,
+    limit_used: AtomicU64,
+    limit_bytes: AtomicU64,
+    unused: [AtomicU8; 64],
     reason: [AtomicU8; REASON_BYTES],
 }
 
@@ -145,6 +161,8 @@ const _: () = {
     assert!(offset_of!(Layout, memory_address) == 104);
     assert!(offset_of!(Layout, engine) == 144);
     assert!(offset_of!(Layout, log_dropped) == 160);
+    assert!(offset_of!(Layout, limit_hit) == 168);
+    assert!(offset_of!(Layout, limit_bytes) == 184);
     assert!(offset_of!(Layout, reason) == 256);
     assert!(size_of::<Layout>() <= SIZE_BYTES);
 };
@@ -256,7 +274,14 @@ impl StateFile {
         for number in [&layout.main_pid, &layout.exit_status] {
             number.store(0, Ordering::Relaxed);
         }
-        for number in [&layout.cause, &layout.signal, &layout.engine, &layout.confinement] {
+        for number in [
+            &layout.cause,
+            &layout.signal,
+            &layout.engine,
+            &layout.confinement,
+            &layout.limit_hit,
+            &layout.limit_hits,
+        ] {
             number.store(0, Ordering::Relaxed);
         }
         for number in [
@@ -270,6 +295,8 @@ impl StateFile {
             &layout.code_bytes,
             &layout.log_bytes,
             &layout.log_dropped,
+            &layout.limit_used,
+            &layout.limit_bytes,
         ] {
             number.store(0, Ordering::Relaxed);
         }
@@ -330,6 +357,14 @@ impl StateFile {
     /// The linear memory has grown.
     pub fn set_linear_memory_used(&self, used_bytes: u64) {
         self.layout().memory_used.store(used_bytes, Ordering::Relaxed);
+    }
+
+    /// A limit of memory was hit, at this use of what it allows; counted.
+    pub fn add_limit_hit(&self, limit: LimitHit, used_bytes: u64, limit_bytes: u64) {
+        self.layout().limit_hits.fetch_add(1, Ordering::Relaxed);
+        self.layout().limit_used.store(used_bytes, Ordering::Relaxed);
+        self.layout().limit_bytes.store(limit_bytes, Ordering::Relaxed);
+        self.layout().limit_hit.store(limit as u32, Ordering::Relaxed);
     }
 
     /// What runs the guest, and the machine code's address and size (0 for the interpreter).
@@ -424,6 +459,9 @@ impl StateFile {
             confinement: layout.confinement.load(Ordering::Relaxed),
             log_bytes: layout.log_bytes.load(Ordering::Relaxed),
             log_dropped: layout.log_dropped.load(Ordering::Relaxed),
+            limit_hit: layout.limit_hit.load(Ordering::Relaxed),
+            limit_hits: layout.limit_hits.load(Ordering::Relaxed),
+            limit: [&layout.limit_used, &layout.limit_bytes].map(|number| number.load(Ordering::Relaxed)),
             reason: core::array::from_fn(|i| layout.reason[i].load(Ordering::Relaxed)),
         }
     }
@@ -461,6 +499,10 @@ pub struct Snapshot {
     pub confinement: u32,
     pub log_bytes: u64,
     pub log_dropped: u64,
+    pub limit_hit: u32,
+    pub limit_hits: u32,
+    /// What was used of the limit that was hit, and that limit.
+    pub limit: [u64; 2],
     /// UTF-8, NUL-padded.
     pub reason: [u8; REASON_BYTES],
 }

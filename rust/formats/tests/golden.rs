@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use formats::launch_plan::{IdMap, LaunchPlan, PlanError, PlanFile, Program, Rlimit, Tmpfs, Volume};
 use formats::log_line::{header, Stream, Tag};
-use formats::state_file::{confinement, Cause, Engine, Kind, Phase, StateError, StateFile, SIZE_BYTES};
+use formats::state_file::{
+    confinement, Cause, Engine, Kind, LimitHit, Phase, StateError, StateFile, SIZE_BYTES,
+};
 
 fn golden(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -56,6 +58,8 @@ fn the_state_file_is_read_field_by_field() {
         ((0x4000_0000, 40_960), 2, 63)
     );
     assert_eq!((seen.log_bytes, seen.log_dropped), (9_876_543_210, 17));
+    assert_eq!((seen.limit_hit, seen.limit_hits), (1, 3));
+    assert_eq!(seen.limit, [66_060_288, 67_108_864]);
     assert!(seen.reason.starts_with("ended by a signal, réason\0".as_bytes()));
 }
 
@@ -76,6 +80,9 @@ fn the_state_file_is_written_byte_by_byte() {
     state.add_confinement(confinement::CAPABILITIES_DROPPED | confinement::MOUNT_NAMESPACE);
     state.add_log(9_876_543_000, 16);
     state.add_log(210, 1);
+    for used in [1, 2, 66_060_288] {
+        state.add_limit_hit(LimitHit::GuestPages, used, 67_108_864);
+    }
     state.set_started_now();
     state.set_phase(Phase::Running);
     state.set_reason("ended by a signal, réason");
@@ -108,6 +115,7 @@ fn a_second_life_forgets_the_first() {
         (seen.finished, seen.memory, seen.log_dropped, seen.reason[0]),
         ((0, 0), [0; 3], 0, 0)
     );
+    assert_eq!((seen.limit_hit, seen.limit_hits, seen.limit), (0, 0, [0; 2]));
 }
 
 #[test]

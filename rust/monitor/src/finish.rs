@@ -1,6 +1,8 @@
 //! The end: the runtime's traces, the exit in the state file, and what was asked to run afterwards.
 
-use formats::state_file::Cause;
+use core::ffi::CStr;
+
+use formats::state_file::{Cause, LimitHit};
 use kernel_calls::files;
 use kernel_calls::process::{close_range, kill, wait_for, Ended};
 use kernel_calls::text::{decimal, Text};
@@ -80,23 +82,43 @@ pub fn stop_mounter(keeper: &Keeper<'_>) {
     }
 }
 
-/// Whether the kernel has killed in one of the container's own cgroups for want of memory.
+/// Whether the kernel has killed in one of the container's own cgroups for want of memory; its limit and the most that
+/// was ever used are stored then.
 fn ran_out_of_memory(keeper: &Keeper<'_>) -> bool {
-    keeper.plan.all("cgroup").any(|directory| {
-        [&b"/memory.events"[..], b"/memory.oom_control"]
-            .into_iter()
-            .any(|name| {
-                let mut path = Text::<4096>::new();
-                path.push(directory.to_bytes());
-                path.push(name);
-                let mut content = [0u8; 512];
-                let file = files::open(path.c_str(), libc::O_RDONLY, 0);
-                let length = file
-                    .and_then(|file| files::read(file.raw(), &mut content))
-                    .unwrap_or(0);
-                has_killed(&content[..length])
-            })
-    })
+    for directory in keeper.plan.all("cgroup").map(CStr::to_bytes) {
+        for (events, peak, limit) in COUNTERS {
+            let mut content = [0u8; 512];
+            if has_killed(read(directory, events, &mut content)) {
+                let mut number = |name| decimal(read(directory, name, &mut content).trim_ascii()).unwrap_or(0);
+                let (peak, limit) = (number(peak), number(limit));
+                keeper.state.add_limit_hit(LimitHit::Cgroup, peak, limit);
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Kills, the most that was used, and the limit; of cgroup v2 and v1.
+const COUNTERS: [(&[u8], &[u8], &[u8]); 2] = [
+    (b"/memory.events", b"/memory.peak", b"/memory.max"),
+    (
+        b"/memory.oom_control",
+        b"/memory.max_usage_in_bytes",
+        b"/memory.limit_in_bytes",
+    ),
+];
+
+/// The beginning of a file of a cgroup; nothing where there is none.
+fn read<'a>(directory: &[u8], name: &[u8], content: &'a mut [u8; 512]) -> &'a [u8] {
+    let mut path = Text::<4096>::new();
+    path.push(directory);
+    path.push(name);
+    let file = files::open(path.c_str(), libc::O_RDONLY, 0);
+    let length = file
+        .and_then(|file| files::read(file.raw(), content))
+        .unwrap_or(0);
+    &content[..length]
 }
 
 /// Whether the line `oom_kill N` has an N above 0.

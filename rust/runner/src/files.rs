@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use container_log::LogWriter;
 use formats::launch_plan::{LaunchPlan, Volume};
 use formats::log_line::Stream;
-use formats::state_file::{own_identity, Kind, StateError, StateFile};
+use formats::state_file::{own_identity, Kind, LimitHit, StateError, StateFile};
 use wasi::{Access, Context, ContextBuilder, RootDirectory};
 
 use crate::entry;
@@ -92,10 +92,14 @@ fn open_state(plan: &LaunchPlan<'_>) -> Result<&'static StateFile, Failure> {
     Ok(Box::leak(Box::new(state)))
 }
 
-fn describe_engine(state: &StateFile, loaded: &Loaded) {
+fn describe_engine(state: &'static StateFile, loaded: &Loaded) {
     state.set_engine(loaded.engine, loaded.code.0, loaded.code.1);
     if let Some((address, used, max)) = loaded.instance.memory_figures() {
         state.set_linear_memory(address, used, max);
+        wamr::watch_refused_growth(Box::new(move |used| {
+            state.set_linear_memory_used(used);
+            state.add_limit_hit(LimitHit::GuestPages, used, max);
+        }));
     }
     if let Some(reason) = &loaded.interpreter_reason {
         state.set_reason(reason);

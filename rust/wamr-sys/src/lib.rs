@@ -43,6 +43,9 @@ pub type wasm_module_inst_t = *mut WASMModuleInstanceCommon;
 pub type wasm_function_inst_t = *mut WASMFunctionInstanceCommon;
 pub type wasm_memory_inst_t = *mut WASMMemoryInstance;
 pub type wasm_exec_env_t = *mut WASMExecEnv;
+/// Called where `memory.grow` fails: pages asked for, present size in bytes, memory, reason, and who asked.
+pub type enlarge_memory_error_callback_t =
+    unsafe extern "C" fn(u32, u64, u32, u32, wasm_module_inst_t, wasm_exec_env_t, *mut c_void);
 
 pub const WASM_IMPORT_EXPORT_KIND_FUNC: u32 = 0;
 pub const WASM_IMPORT_EXPORT_KIND_TABLE: u32 = 1;
@@ -240,6 +243,10 @@ extern "C" {
     pub fn wasm_runtime_set_exception(module_inst: wasm_module_inst_t, exception: *const c_char);
     pub fn wasm_runtime_clear_exception(module_inst: wasm_module_inst_t);
     pub fn wasm_runtime_dump_call_stack_to_buf(exec_env: wasm_exec_env_t, buf: *mut c_char, len: u32) -> u32;
+    pub fn wasm_runtime_set_enlarge_mem_error_callback(
+        callback: Option<enlarge_memory_error_callback_t>,
+        user_data: *mut c_void,
+    );
     pub fn wasm_runtime_set_custom_data(module_inst: wasm_module_inst_t, custom_data: *mut c_void);
     pub fn wasm_runtime_get_custom_data(module_inst: wasm_module_inst_t) -> *mut c_void;
 

@@ -31,7 +31,7 @@ pub use imports::{imported_functions, ImportedFunction};
 pub use instance::{CallError, Instance, InstanceOptions, Value};
 pub use memory::GuestMemory;
 pub use module::{Kept, LoadError, Module, ModuleBytes};
-pub use runtime::{InitError, Runtime};
+pub use runtime::{watch_refused_growth, GrowthWatcher, InitError, Runtime};
 pub use trap::{Trap, TrapKind};
 pub use types::{Export, ExternType, FunctionType, Import, Limits, ValueType};
 

@@ -23,6 +23,34 @@ pub struct Runtime {
     _private: (),
 }
 
+/// See [`watch_refused_growth`].
+pub type GrowthWatcher = Box<dyn Fn(u64) + Send + Sync>;
+
+static GROWTH_WATCHER: OnceLock<GrowthWatcher> = OnceLock::new();
+
+/// Has `watcher` called whenever a guest of this process is refused more memory, with the bytes that it has. It is
+/// called within the guest's own call: it must not block or panic. Only the first one in a process counts.
+pub fn watch_refused_growth(watcher: GrowthWatcher) {
+    if GROWTH_WATCHER.set(watcher).is_ok() {
+        // SAFETY: the function lives as long as the process, and expects no user data.
+        unsafe { sys::wasm_runtime_set_enlarge_mem_error_callback(Some(growth_refused), std::ptr::null_mut()) }
+    }
+}
+
+unsafe extern "C" fn growth_refused(
+    _pages: u32,
+    present_bytes: u64,
+    _memory: u32,
+    _reason: u32,
+    _instance: sys::wasm_module_inst_t,
+    _environment: sys::wasm_exec_env_t,
+    _data: *mut std::ffi::c_void,
+) {
+    if let Some(watcher) = GROWTH_WATCHER.get() {
+        watcher(present_bytes);
+    }
+}
+
 static STARTED: OnceLock<bool> = OnceLock::new();
 
 impl Runtime {

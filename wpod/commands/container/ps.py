@@ -6,6 +6,7 @@ from wpod import times
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import ExitCode, UsageError
+from wpod.formats.state_file import LimitHit
 from wpod.model import ids
 from wpod.model.container import Container, Status
 from wpod.queries import containers as queries
@@ -21,6 +22,7 @@ _HEADERS = {
     "Mounts": "MOUNTS", "Networks": "NETWORKS", "Pid": "PID", "Pod": "POD ID", "PodName": "PODNAME",
     "AutoRemove": "AUTO REMOVE", "Exited": "EXITED", "ExitedAt": "EXITED AT", "ExitCode": "EXIT CODE",
     "StartedAt": "STARTED AT", "IsInfra": "IS INFRA", "Kind": "KIND", "Memory": "MEMORY",
+    "MemoryLimitHit": "LIMIT HIT",
 }  # fmt: skip
 
 
@@ -150,7 +152,7 @@ def _fields(session: Session, container: Container, whole: bool, extras: _Extras
         "ExitedAt": _seconds(state.finished_nanoseconds if ended and state else 0),
         "ExitCode": container.observed.exit_code, "StartedAt": _seconds(state.started_nanoseconds if state else 0),
         "IsInfra": False, "Kind": record.plan.kind.name.lower(),
-        "Memory": extras.memory_text(container),
+        "Memory": extras.memory_text(container), "MemoryLimitHit": _limit_hit(container),
     }  # fmt: skip
 
 
@@ -221,9 +223,20 @@ def _json(session: Session, container: Container, extras: _Extras) -> dict[str, 
         "Wpod": {
             "SchemaVersion": 1,
             "Kind": record.plan.kind.name.lower(),
+            "MemoryLimitHit": _limit_hit(container),
             **({"MemoryBytes": extras.memory(container)} if extras.with_memory else {}),
         },
     }
+
+
+def _limit_hit(container: Container) -> str:
+    """`cgroup 64MiB`: the limit of memory that was hit in this run, or nothing."""
+    state = container.observed.state
+    if state is None or state.limit_hit is LimitHit.NONE:
+        return ""
+    from wpod.output import sizes
+
+    return f"{state.limit_hit.name.lower().replace('_', ' ')} {sizes.binary(state.limit_bytes)}"
 
 
 def _ports(container: Container) -> str:
