@@ -22,6 +22,7 @@ _UPWARDS: dict[tuple[str, str], str] = {}
 
 _OWNERS = {
     "pyroute2": "net/links.py",
+    "psutil": "sampling/process_list.py",
     "oras": "storage/registry/client.py",
     "requests": "storage/registry/client.py",
     "urllib3": "storage/registry/client.py",

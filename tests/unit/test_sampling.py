@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def test_executable_mappings_are_code_and_those_of_the_linear_memory_are_linear(
     linear = _mapping(0x2000000, "rw-p", {"Pss": 64, "Private_Dirty": 60, "Anonymous": 60})
     beside = _mapping(0x6000000, "rw-p", {"Pss": 4, "Private_Dirty": 4, "Anonymous": 4})
     region = Region(0x2000000, 0x4000000)
-    assert _divided(code, linear, beside, pss=108, linear=region) == MappedMemory(4096, 60 << 10, 40 << 10, 4096, 0)
+    assert _divided(code, linear, beside, pss=108, linear=region) == MappedMemory(
+        4096, 60 << 10, 40 << 10, 4096, 0, 4 << 20
+    )  # fmt: skip
 
 
 def test_an_ended_process_gives_nothing_instead_of_zero() -> None:
@@ -186,3 +189,17 @@ def test_the_document_says_what_the_code_says() -> None:
     for part, one in DEFINITIONS.items():
         assert f"| {part.value} | {one.letter} | {one.meaning} | {one.formula} | {one.source} |" in rows
     assert f"**swap**: {SWAP.meaning} ({SWAP.formula}, {SWAP.source})" in rows.replace("\n  ", " ")
+
+
+def test_processes_are_listed_and_those_that_have_ended_are_not(child: int) -> None:
+    from wpod.sampling.process_list import ProcessList
+
+    known = ProcessList()
+    own, other = known.rows([os.getpid(), child])
+    assert own.pid == other.parent == os.getpid()
+    assert own.resident > 1 << 20
+    assert own.command
+    assert abs(own.started_nanoseconds - time.time_ns()) < 86_400 * 10**9
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert [row.pid for row in known.rows([os.getpid(), child])] == [os.getpid()]

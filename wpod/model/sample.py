@@ -63,6 +63,22 @@ class ContainerSample:
 
 
 @frozen
+class ProcessRow:
+    """One process of a container. `cpu_percent` is that since it was asked for before, 100 a whole processor."""
+
+    pid: int
+    parent: int
+    command: tuple[str, ...]
+    user: str
+    state: str
+    threads: int
+    started_nanoseconds: int
+    cpu_nanoseconds: int
+    cpu_percent: float
+    resident: int
+
+
+@frozen
 class HelperSample:
     """A process of wpod's that serves containers: `monitor`, `network holder`, `pasta`, `aardvark-dns`, …
 

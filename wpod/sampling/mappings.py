@@ -9,9 +9,9 @@ from wpod.frozen import frozen
 
 _KIBIBYTE = 1024
 _CHUNK_BYTES = 1 << 18
-# One mapping: start, permissions, and the lines that matter, in the kernel's order.
+# One mapping: start, end, permissions, and the lines that matter, in the kernel's order.
 _MAPPING = re.compile(
-    rb"^([0-9a-f]+)-[0-9a-f]+ ..(.). [^\n]*\n(?:(?:Size|KernelPageSize|MMUPageSize|Rss):[^\n]*\n)+"
+    rb"^([0-9a-f]+)-([0-9a-f]+) (.).(.). [^\n]*\n(?:(?:Size|KernelPageSize|MMUPageSize|Rss):[^\n]*\n)+"
     rb"Pss: +(\d+) kB\n(?:Pss_Dirty:[^\n]*\n)?Shared_Clean:[^\n]*\nShared_Dirty:[^\n]*\n"
     rb"Private_Clean: +(\d+) kB\nPrivate_Dirty: +(\d+) kB\nReferenced:[^\n]*\nAnonymous: +(\d+) kB\n",
     re.MULTILINE,
@@ -33,13 +33,17 @@ class Region:
 
 @frozen
 class MappedMemory:
-    """Bytes. own + linear + code + shared is all that the process has in memory, its share of what is shared."""
+    """Bytes. own + linear + code + shared is all that the process has in memory, its share of what is shared.
+
+    `linear_size` is how much of the linear memory's region the guest may use now, touched or not.
+    """
 
     own: int
     linear: int
     code: int
     shared: int
     swap: int
+    linear_size: int = 0
 
     @property
     def total(self) -> int:
@@ -59,8 +63,11 @@ def divide(smaps: bytes, whole: dict[bytes, int], linear: Region | None) -> Mapp
     if b"Pss" not in whole or not smaps:
         return None
     start, end = (linear.start, linear.end) if linear is not None else (0, 0)
-    own = in_linear = code = 0
-    for address, executable, share, clean, dirty, anonymous in _MAPPING.findall(smaps):
+    own = in_linear = code = size = 0
+    for address, beyond, readable, executable, share, clean, dirty, anonymous in _MAPPING.findall(smaps):
+        # The state file is told of growth at the guest's next call to the system; the mappings know it at once.
+        if end and readable == b"r" and start <= int(address, 16) < end:
+            size += int(beyond, 16) - int(address, 16)
         if share == b"0":
             continue
         if executable == b"x":
@@ -75,7 +82,7 @@ def divide(smaps: bytes, whole: dict[bytes, int], linear: Region | None) -> Mapp
     shared = max(0, whole[b"Pss"] - own - in_linear - code)
     return MappedMemory(
         own * _KIBIBYTE, in_linear * _KIBIBYTE, code * _KIBIBYTE, shared * _KIBIBYTE,
-        whole.get(b"SwapPss", 0) * _KIBIBYTE,
+        whole.get(b"SwapPss", 0) * _KIBIBYTE, size,
     )  # fmt: skip
 
 

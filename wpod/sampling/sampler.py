@@ -67,6 +67,11 @@ class Sampler:
         self._last = now
         return snapshot
 
+    def process_ids(self, container_id: str) -> tuple[int, ...]:
+        """The processes of a container as the last look found them, the main one first; none where it doesn't run."""
+        one = self._tracked.get(container_id)
+        return (one.main.pid, *sorted(other.process.pid for other in one.members if not other.helps)) if one else ()
+
     def close(self) -> None:
         """Give back what is kept open; the store stays open."""
         for one in self._tracked.values():

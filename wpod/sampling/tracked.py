@@ -143,7 +143,7 @@ class Tracked:
         if memory.own is not None:
             known = self._helper_memory is not None and common_helpers is not None
             helpers = self._helper_memory + common_helpers if known else None  # type: ignore[operator]
-            memory = replace(memory, helpers=helpers, **self._linear_sizes())
+            memory = replace(memory, helpers=helpers)
         group = self._cgroup.memory
         return ContainerSample(
             container=self.container,
@@ -200,7 +200,7 @@ class Tracked:
         own = linear = code = shared = swap = threads = 0
         tables: int | None = 0
         region = self._region()
-        found = False
+        found, size = False, 0
         for process, counters in self._counters:
             memory = process.memory(region)
             if memory is None:
@@ -208,6 +208,7 @@ class Tracked:
             found = True
             own, linear = own + memory.mapped.own, linear + memory.mapped.linear
             code, shared = code + memory.mapped.code, shared + memory.mapped.shared
+            size += memory.mapped.linear_size
             swap, threads = swap + memory.mapped.swap, threads + counters.threads
             tables = tables + memory.page_tables if tables is not None and memory.page_tables is not None else None
         if not found:
@@ -215,7 +216,10 @@ class Tracked:
         stack = kernel_stack_bytes()
         kernel = tables + threads * stack if tables is not None and stack is not None else None
         self._tables_and_stacks = kernel or 0
-        return Breakdown(own, linear if region else None, kernel, code, shared, swap=swap)
+        return Breakdown(
+            own, linear if region else None, kernel, code, shared, swap=swap, linear_size=size if region else None,
+            linear_limit=self._live.linear_limit_bytes if self._live and region else None,
+        )  # fmt: skip
 
     def _with_group(self, found: Breakdown) -> Breakdown:
         """What only a memory cgroup of its own can tell is added."""
@@ -235,16 +239,12 @@ class Tracked:
             return None
         return Region(base, max(live.linear_used_bytes, live.linear_limit_bytes))
 
-    def _linear_sizes(self) -> dict[str, int | None]:
-        if self._live is None:
-            return {}
-        return {"linear_size": self._live.linear_used_bytes, "linear_limit": self._live.linear_limit_bytes}
-
     def _limits(self) -> tuple[Limit, ...]:
         found = []
         live, group = self._live, self._group
         if live is not None and self.container.record.plan.limits.memory_bytes:
-            found.append(Limit(LimitKind.GUEST_PAGES, live.linear_limit_bytes, live.linear_used_bytes))
+            used = max(live.linear_used_bytes, self._memory.linear_size or 0)
+            found.append(Limit(LimitKind.GUEST_PAGES, live.linear_limit_bytes, used))
         if group is not None and group.limit is not None:
             found.append(Limit(LimitKind.CGROUP, group.limit, group.current))
         return tuple(found)

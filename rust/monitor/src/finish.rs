@@ -89,7 +89,8 @@ fn ran_out_of_memory(keeper: &Keeper<'_>) -> bool {
         for (events, peak, limit) in COUNTERS {
             let mut content = [0u8; 512];
             if has_killed(read(directory, events, &mut content)) {
-                let mut number = |name| decimal(read(directory, name, &mut content).trim_ascii()).unwrap_or(0);
+                let mut number =
+                    |name| decimal(read(directory, name, &mut content).trim_ascii()).unwrap_or(0);
                 let (peak, limit) = (number(peak), number(limit));
                 keeper.state.add_limit_hit(LimitHit::Cgroup, peak, limit);
                 return true;

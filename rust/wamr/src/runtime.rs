@@ -33,7 +33,9 @@ static GROWTH_WATCHER: OnceLock<GrowthWatcher> = OnceLock::new();
 pub fn watch_refused_growth(watcher: GrowthWatcher) {
     if GROWTH_WATCHER.set(watcher).is_ok() {
         // SAFETY: the function lives as long as the process, and expects no user data.
-        unsafe { sys::wasm_runtime_set_enlarge_mem_error_callback(Some(growth_refused), std::ptr::null_mut()) }
+        unsafe {
+            sys::wasm_runtime_set_enlarge_mem_error_callback(Some(growth_refused), std::ptr::null_mut())
+        }
     }
 }
 
