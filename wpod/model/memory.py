@@ -66,7 +66,8 @@ DEFINITIONS = {
     ),
     Part.HELPERS: Definition(
         "h", "its monitor, and its share of the processes that serve several: network holder, pasta, aardvark-dns",
-        "(Pss + VmPTE + kernel stacks) of each helper, divided by the number of those that it serves",
+        "(Pss + VmPTE + kernel stacks) of each helper, divided by the number of those that it serves; RssAnon +"
+        " RssShmem in the place of Pss where a helper has made its mappings unreadable",
         "/proc/PID/smaps_rollup, /proc/PID/status",
     ),
     Part.CACHE: Definition(

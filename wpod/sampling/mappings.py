@@ -92,6 +92,12 @@ def page_table_bytes(status: bytes) -> int | None:
     return int(status[at + 7 : status.index(b" kB", at)]) * _KIBIBYTE if at >= 0 else None
 
 
+def unshared(status: bytes) -> int | None:
+    """RssAnon and RssShmem out of the text of /proc/PID/status, which everybody may read; None as above."""
+    amounts = re.findall(rb"^(?:RssAnon|RssShmem):\s+(\d+) kB$", status, re.MULTILINE)
+    return sum(int(amount) for amount in amounts) * _KIBIBYTE if amounts else None
+
+
 def proportional(rollup: bytes) -> int | None:
     """Pss out of the text of a smaps_rollup; None where the process has ended."""
     found = sums(rollup).get(b"Pss")

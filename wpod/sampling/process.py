@@ -131,10 +131,14 @@ class Process:
     def proportional(self) -> int | None:
         """Its share of memory with its page tables and kernel stacks; None where it has ended or that can't be told.
 
-        Raises PermissionError.
+        Where its mappings can't be read, it is without its file pages.
         """
-        share = mappings.proportional(self._read("smaps_rollup"))
-        tables = mappings.page_table_bytes(self._read("status"))
+        status = self._read("status")
+        try:
+            share = mappings.proportional(self._read("smaps_rollup"))
+        except PermissionError:
+            share = mappings.unshared(status)
+        tables = mappings.page_table_bytes(status)
         counters, stack = self.counters(), kernel_stack_bytes()
         if share is None or tables is None or counters is None or stack is None:
             return None

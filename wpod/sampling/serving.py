@@ -7,7 +7,7 @@ has changed, for a connection to the holder keeps it from ending.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from wpod import paths
 from wpod.errors import WpodError
@@ -17,6 +17,8 @@ from wpod.sampling.process import Descriptors, Process
 from wpod.storage.store import Store
 
 _READ_AGAIN_SECONDS = 5.0
+# How processes are called (proc_pid_comm(5)): a noted number may be another process's by now. pasta runs as passt.avx2.
+_CALLED = {"pasta": ("pasta", "passt"), "aardvark-dns": ("aardvark-dns",)}
 
 
 @frozen
@@ -74,7 +76,7 @@ class Helpers:
     def _read(self, one: Helper, now: float) -> int | None:
         read_at, known = self._memory.get(one.process.pid, (0.0, None))
         if not read_at or now - read_at >= _READ_AGAIN_SECONDS:
-            known = _unless_forbidden(one.process.proportional)
+            known = one.process.proportional()
             self._memory[one.process.pid] = now, known
         return known
 
@@ -105,7 +107,7 @@ class Helpers:
                 called = file.read()
         except (OSError, ValueError):
             return
-        if called.startswith(name[:5]):  # pasta may run as pasta.avx2
+        if called.startswith(_CALLED[name]):
             yield from self._made(name, number, serves)
 
     def _made(self, name: str, number: int, serves: tuple[str, ...]) -> Iterator[Helper]:
@@ -134,11 +136,4 @@ def _holder(run: str) -> tuple[int, frozenset[str]] | None:
         finally:
             connection.close()
     except WpodError:
-        return None
-
-
-def _unless_forbidden(read: Callable[[], int | None]) -> int | None:
-    try:
-        return read()
-    except PermissionError:
         return None

@@ -69,7 +69,7 @@ class Tracked:
         self._cost = 0.0
         self._touched: object = None
         self._traffic, self._rates, self._traffic_at = NO_TRAFFIC, NO_TRAFFIC, 0.0
-        self._helper_memory: int | None = 0
+        self._helper_memory = 0
         self._problem = ""
         self._residence = Residence(0, 0)
         self._shown: tuple[object, ContainerSample] | None = None
@@ -141,8 +141,7 @@ class Tracked:
     def _fresh_sample(self, common_helpers: int | None) -> ContainerSample:
         memory = self._memory
         if memory.own is not None:
-            known = self._helper_memory is not None and common_helpers is not None
-            helpers = self._helper_memory + common_helpers if known else None  # type: ignore[operator]
+            helpers = self._helper_memory + common_helpers if common_helpers is not None else None
             memory = replace(memory, helpers=helpers)
         group = self._cgroup.memory
         return ContainerSample(
@@ -171,9 +170,9 @@ class Tracked:
     def _reside(self) -> Residence:
         memory = self._memory
         if memory.own is None:
-            return Residence(0, self._helper_memory or 0)
+            return Residence(0, self._helper_memory)
         parts = (memory.own, memory.linear, memory.code, memory.shared)
-        return Residence(sum(part or 0 for part in parts) + self._tables_and_stacks, self._helper_memory or 0)
+        return Residence(sum(part or 0 for part in parts) + self._tables_and_stacks, self._helper_memory)
 
     def close(self) -> None:
         """Let go of what is kept open; the members are somebody else's."""
@@ -253,15 +252,11 @@ class Tracked:
         found = cgroup_counters.tasks(self._cgroup.pids) if self._cgroup.pids else None
         return found if found is not None else sum(counters.threads for _, counters in self._counters)
 
-    def _read_helpers(self) -> int | None:
+    def _read_helpers(self) -> int:
+        """What its own helpers have, without those that have ended meanwhile."""
         helping = [one.process for one in self.members if one.helps]
-        total = 0
-        for process in (self.keeper, *helping):
-            try:
-                total += (process.proportional() or 0) if process is not None else 0
-            except PermissionError:
-                return None
-        return total
+        processes = [self.keeper, *helping] if self.keeper is not None else helping
+        return sum(process.proportional() or 0 for process in processes)
 
     def _read_traffic(self, now: float) -> None:
         moved = [process.transfers() for process, _ in self._counters]
