@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -340,3 +342,49 @@ def test_a_kill_for_want_of_memory_is_kept_across_restarts(
     kept = _hit(subject, "killed")
     assert (kept["ThisRun"], kept["LimitBytes"], kept["FinishedAt"]) == (False, 8 << 20, hit["FinishedAt"])
     subject.wpod("rm", "--force", "--time", "0", "killed").ok()
+
+
+def test_containers_that_come_and_go_are_never_mixed_up(subject: Subject, load: Callable[..., str]) -> None:
+    """A sampler looks without a pause while containers start and end, one large one among small ones."""
+    if not subject.is_root:
+        return  # the sampler runs in this process
+    from wpod.model.container import Status
+    from wpod.sampling.sampler import Sampler
+    from wpod.storage.store import open_store
+
+    load("large", "anonymous", str(_SIZE))
+    before = len(os.listdir("/proc/self/fd"))
+    store = open_store(str(subject.wpod.store))
+    sampler = Sampler(store)
+    part = "linear" if subject.is_wasm else "own"
+    stop = threading.Event()
+    churn = threading.Thread(target=_come_and_go, args=(subject, stop))
+    churn.start()
+    seen: set[str] = set()
+    try:
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            for one in sampler.tick().containers:
+                amount = getattr(one.memory, part)
+                if one.container.observed.status is not Status.RUNNING:
+                    assert one.memory.total is None
+                elif amount is not None:
+                    assert (amount > 7 << 20) == (one.name == "large"), one.name
+                    seen.add(one.container_id)
+    finally:
+        stop.set()
+        churn.join()
+        sampler.close()
+        store.database.close()
+    assert len(seen) > 3
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def _come_and_go(subject: Subject, stop: threading.Event) -> None:
+    image = subject.image
+    while not stop.is_set():
+        subject.wpod("run", "-d", "--name", "small", image, "idle").ok()
+        subject.wpod("restart", "--time", "0", "small").ok()
+        subject.wpod("kill", "small").ok()
+        subject.wpod("rm", "--force", "--time", "0", "small").ok()
+        subject.wpod("run", "--rm", image, "line", "gone").ok()

@@ -208,8 +208,7 @@ def _is_mounted(container: Container) -> bool:
 
 
 def _needs_helpers(container: Container) -> bool:
-    plan = container.record.plan
-    return plan.network is NetworkMode.NETWORKS and plan.kind is Kind.NATIVE
+    return container.record.plan.network is NetworkMode.NETWORKS
 
 
 def _shares(helpers: list[HelperSample]) -> dict[str, int | None]:
