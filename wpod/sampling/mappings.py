@@ -8,7 +8,7 @@ import re
 from wpod.frozen import frozen
 
 _KIBIBYTE = 1024
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 15  # larger ones are memory that the C library asks the kernel for each time
 # One mapping: start, end, permissions, and the lines that matter, in the kernel's order.
 _MAPPING = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) (.).(.). [^\n]*\n(?:(?:Size|KernelPageSize|MMUPageSize|Rss):[^\n]*\n)+"
