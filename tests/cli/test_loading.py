@@ -18,10 +18,10 @@ def test_hot_commands_load_no_library(
     wasm, native = (probe_sources[kind].name for kind in ("wasm", "native"))
     for arguments in (
         ("run", "-d", "--name", "one", wasm, "idle"),
-            # The first container on a network has its link messages made, which takes pyroute2.
-            ("run", "-d", "--network", "none", "--name", "two", native, "idle"), ("ps",),
+        # The first container on a network has its link messages made, which takes pyroute2.
+        ("run", "-d", "--network", "none", "--name", "two", native, "idle"), ("ps",),
         ("ps", "-a", "--format", "json"), ("ps", "--memory"), ("stats", "--no-stream"),
-            ("logs", "one"), ("inspect", "one"), ("images",),
+        ("logs", "one"), ("inspect", "one"), ("images",),
         ("exec", "two", "/main", "line", "x"), ("kill", "one"), ("wait", "one"), ("start", "one"),
         ("stop", "--time", "0", "one", "two"), ("rm", "one", "two"), ("create", "--name", "three", wasm),
         ("__complete", "--", "rm", ""), ("rm", "three"),
