@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -245,6 +246,36 @@ def test_a_refused_target_closes_the_client(stage: Stage) -> None:
             assert client.recv(1) == b""
         except ConnectionResetError:
             pass  # as good: nothing was heard
+
+
+def test_descriptors_run_out(stage: Stage) -> None:
+    """A connection for which there are none left is closed at once, nothing spins, and the next one is served again."""
+    stage.keeper("c")
+    port = stage.publish("c")
+    used = len(os.listdir(f"/proc/{stage.holder.pid}/fd"))
+    limit = ["prlimit", f"--pid={stage.holder.pid}", f"--nofile={used + 8}:{used + 8}"]
+    subprocess.run(limit, check=True, timeout=30, **_identity(stage.account))
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(12)]
+    answers = []
+    for client in clients:
+        try:
+            answers.append(client.recv(100))
+        except ConnectionResetError:
+            answers.append(b"")
+    served = [one for one in answers if one]
+    assert 0 < len(served) < len(clients)
+    before = _processor_ticks(stage.holder.pid)
+    time.sleep(1)
+    assert _processor_ticks(stage.holder.pid) - before < os.sysconf("SC_CLK_TCK") // 2
+    for client in clients:
+        client.close()
+    eventually(lambda: _talk(port, b"hello") == b"10.99.0.1\nhello5")
+
+
+def _processor_ticks(pid: int) -> int:
+    """What a process has had of the processors (proc_pid_stat(5), utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def test_a_container_ends(stage: Stage) -> None:

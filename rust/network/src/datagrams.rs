@@ -59,3 +59,32 @@ impl Datagrams {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    fn peer(number: usize) -> Peer {
+        let address = SocketAddr::from(([127, 0, 0, 1], number as u16));
+        Peer::of(address.into()).unwrap()
+    }
+
+    #[test]
+    fn the_one_that_was_silent_for_longest_goes_where_there_are_too_many() {
+        let mut datagrams = Datagrams::default();
+        for number in 0..MOST_PEERS {
+            assert_eq!(datagrams.too_many(), None);
+            datagrams.remember(7, peer(number), number);
+        }
+        assert_eq!(datagrams.too_many(), Some(0));
+        datagrams.heard(7, peer(0));
+        assert_eq!(datagrams.too_many(), Some(1));
+        datagrams.forget(7, peer(1));
+        assert_eq!(datagrams.too_many(), None);
+        assert_eq!(datagrams.known(7, peer(1)), None);
+        assert_eq!(datagrams.known(8, peer(2)), None, "another port's");
+        assert_eq!(datagrams.known(7, peer(2)), Some(2));
+        assert!(datagrams.idle().is_empty());
+    }
+}
