@@ -62,22 +62,33 @@ class LinkMaker:
         kept = self._kept(network, name, lambda: links.own_address(network, present=present))
         return [message for lease in leases for message in links.filled(kept, lease)]
 
+    def bridge(self, network: Network) -> list[links.Message]:
+        """Makes a network's bridge."""
+        return self._kept(network, "bridge", lambda: links.bridge(network))
+
+    def relay_routes(self) -> list[links.Message]:
+        """What a fresh namespace of a user needs for connections in a client's name."""
+        return self._kept_in(f"{self._directory}/links-relay", "relay", links.relay_routes)
+
     def _kept(self, network: Network, name: str, make: Callable[[], list[links.Message]]) -> list[links.Message]:
-        """From the file of that name where it fits: to load what makes them takes longer than all else of a start."""
-        path = f"{self._directory}/links-{network.number}-{name}"
         subnets = ",".join(one.subnet + one.gateway for one in network.subnets)
         parent = 0 if network.is_bridge else host_routes.parent_index(network.interface)
-        key = f"{links.TEMPLATE_VERSION} {network.network_id} {subnets} {parent}\n"
+        key = f"{network.network_id} {network.interface} {subnets} {parent}"
+        return self._kept_in(f"{self._directory}/links-{network.number}-{name}", key, make)
+
+    def _kept_in(self, path: str, key: str, make: Callable[[], list[links.Message]]) -> list[links.Message]:
+        """From a file, where it is of this key: to load what makes them takes longer than all else of a start."""
+        first = f"{links.TEMPLATE_VERSION} {key}"
         try:
             with open(path, encoding="ascii") as file:
                 head, _, text = file.read().partition("\n")
-            if f"{head}\n" == key:
+            if head == first:
                 return links.from_text(text)
         except (FileNotFoundError, ValueError):
             pass
         made = make()
         with open(f"{path}.{os.getpid()}", "w", encoding="ascii") as file:
-            file.write(key + links.to_text(made))
+            file.write(f"{first}\n{links.to_text(made)}")
         os.rename(f"{path}.{os.getpid()}", path)
         return made
 

@@ -229,7 +229,7 @@ class Site:
         self._holder = holder.start(self._store.paths.run, remains)
         if self._holder.fresh:
             firewall.ensure(self._holder.namespace)
-            self._links.apply(self._holder.namespace, links.relay_routes())
+            self._links.apply(self._holder.namespace, self._links.relay_routes())
         return self._holder.namespace
 
     def _make(self, namespace: NetworkNamespace, network: Network, *, anew: bool = False) -> None:
@@ -240,7 +240,7 @@ class Site:
         mark, there = self._mark(network), self._there(network)
         if there and not anew:
             return
-        self._links.apply(namespace, links.bridge(network))
+        self._links.apply(namespace, self._links.bridge(network))
         firewall.ensure(namespace)
         firewall.add_network(namespace, network)
         if not self._rootless:
