@@ -10,7 +10,7 @@ import enum
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -134,7 +134,10 @@ def _subjects(
             return Subject(label, "native", store_of(accounts_available()[0], label), probe_sources["native"].name)
         kind, _, who = label.partition("-")
         account = next(account for account in accounts_available() if account.label == who)
-        return Subject(label, kind, store_of(account, who), probe_sources[kind].name)
+        wpod = store_of(account, who)
+        if kind == "native":
+            wpod = replace(wpod, of_new=("--network", "none"))
+        return Subject(label, kind, wpod, probe_sources[kind].name)
 
     return subject
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ def test_none_has_the_loopback_alone(subject: Subject) -> None:
 @pytest.mark.native
 def test_a_bridge_network_is_the_default_of_native_containers(subject: Subject) -> None:
     """`inspect` and `ps` say so, as podman's; nothing was published for it."""
-    out = subject.wpod("run", "--name", "c", subject.image, "list", "/sys/class/net").ok().out
+    wpod = replace(subject.wpod, of_new=())
+    out = wpod("run", "--name", "c", subject.image, "list", "/sys/class/net").ok().out
     assert sorted(out.split()) == ["eth0", "lo"]
     assert subject.wpod.field("c", "{{.HostConfig.NetworkMode}}") == "bridge"
     assert subject.wpod("ps", "-a", "--format", "{{.Networks}} {{.Ports}}").ok().line.strip() == "wpod"

@@ -70,12 +70,17 @@ class Result:
         return self
 
 
+# How options begin that say something of networks.
+_ABOUT_NETWORKS = ("--net", "-p", "-P", "--publish", "--ip", "--mac", "--add-host", "--dns", "--no-hosts", "--help")
+
+
 @dataclass
 class Wpod:
     """wpod for one account and one store.
 
     Every result is checked: no traceback, whatever happens. `seen` collects the IDs that were printed, so
-    that leftovers of these containers can be told from those of tests running beside.
+    that leftovers of these containers can be told from those of tests running beside. `of_new` are options of `run` and
+    `create` where the test says nothing of networks: a default network for each of a thousand tests takes most of their time.
     """
 
     program: Sequence[str]
@@ -85,6 +90,7 @@ class Wpod:
     environment: Mapping[str, str] = field(default_factory=dict)
     store_option: bool = False
     seen: set[str] = field(default_factory=set)
+    of_new: tuple[str, ...] = ()
 
     def variables(self, more: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """The environment of a command: nothing of the tests' own but PATH. None in `more` unsets."""
@@ -111,7 +117,7 @@ class Wpod:
         """Start a command without waiting; streams are pipes unless given. In a session of its own."""
         as_other = os.geteuid() != self.account.uid
         return subprocess.Popen(
-            [*self.program, *arguments],
+            [*self.program, *self._completed(arguments)],
             stdin=streams.get("stdin", subprocess.DEVNULL),
             stdout=streams.get("stdout", subprocess.PIPE),
             stderr=streams.get("stderr", subprocess.PIPE),
@@ -123,6 +129,16 @@ class Wpod:
             extra_groups=[] if as_other else None,
             preexec_fn=before_exec,  # noqa: PLW1509 - limits and closed streams of the child; the tests have one thread
         )
+
+    def _completed(
+        self, arguments: Sequence[str | bytes | os.PathLike[str]]
+    ) -> Sequence[str | bytes | os.PathLike[str]]:
+        verb = arguments[0] if arguments else ""
+        if not self.of_new or verb not in ("run", "create"):
+            return arguments
+        if any(isinstance(word, str) and word.startswith(_ABOUT_NETWORKS) for word in arguments):
+            return arguments
+        return (verb, *self.of_new, *arguments[1:])
 
     def __call__(
         self,
