@@ -80,7 +80,7 @@ class Wpod:
 
     Every result is checked: no traceback, whatever happens. `seen` collects the IDs that were printed, so
     that leftovers of these containers can be told from those of tests running beside. `of_new` are options of `run` and
-    `create` where the test says nothing of networks: the default one for each of a thousand tests takes most of their time.
+    `create` where the test says nothing of networks: the default one takes most of the time of a thousand tests.
     """
 
     program: Sequence[str]
