@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tests.support.command import eventually
 from wpod.kernel import pidfd
 
 
@@ -25,6 +26,8 @@ def test_a_noted_process_is_opened_while_it_is_the_one(tmp_path: Path) -> None:
     assert pidfd.open_noted(str(note), "60") is None
     with subprocess.Popen(["sleep", "60"]) as child:
         note.write_text(f"{child.pid}\n")
+        # The kernel closes what tells of the exec a moment before the new command line can be read.
+        eventually(lambda: b"sleep" in Path(f"/proc/{child.pid}/cmdline").read_bytes())
         before = opened()
         assert pidfd.open_noted(str(note), "61") is None
         assert opened() == before
