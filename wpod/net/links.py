@@ -36,7 +36,7 @@ _CREATE = 0x605  # NLM_F_REQUEST, ACK, CREATE, EXCL
 _CHANGE = 0x005  # NLM_F_REQUEST, ACK
 _NEW_LINK, _DELETE_LINK, _NEW_ADDRESS, _DELETE_ADDRESS, _NEW_ROUTE, _NEW_RULE = 16, 17, 20, 21, 24, 32
 _LOCAL_ROUTE = 2  # RTN_LOCAL
-RELAY_MARK = 0x77706F64  # what the holder sends in a client's name (rust/network/src/relay.rs)
+RELAY_MARK = 0x77706F64  # what the holder sends in a client's name (rust/network/src/connect.rs)
 RETURN_MARK = 0x77706F65  # the answers; another one, or what is sent would be routed here as well
 _RELAY_TABLE = 77
 

@@ -219,7 +219,7 @@ def _gateway(store: Store, network: str, address: str) -> str:
 def lost_clients(store: Store, record: ContainerRecord) -> str:
     """Which clients of its published ports a user's container doesn't see the addresses of, "" where it sees all.
 
-    The holder connects in a client's name where that can be (rust/network/src/relay.rs); otherwise from the gateway.
+    The holder connects in a client's name where that can be (rust/network/src/connect.rs); otherwise from the gateway.
     Root's ports are rules of the kernel, and a wasm container accepts the connections itself. Clients of the host's
     loopback have no address that would mean anything elsewhere, and aren't counted.
     """

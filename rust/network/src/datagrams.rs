@@ -1,10 +1,15 @@
 //! Who sends datagrams to which port: each client has a socket to the container, so that answers find their way back.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crate::relay::Peer;
+use rustix::net::RecvFlags;
 
+use crate::connect::Peer;
+
+const LARGEST_DATAGRAM: usize = 65_535;
+const DATAGRAMS_AT_ONCE: usize = 64;
 const MOST_PEERS: usize = 1024;
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -58,6 +63,35 @@ impl Datagrams {
             .map(|(token, _)| *token)
             .collect()
     }
+}
+
+/// A datagram of a published port, with whom it comes from; `None` where none waits.
+pub fn receive_from(socket: &OwnedFd) -> Option<(Vec<u8>, Peer)> {
+    // Not zeroed: pages that no datagram has reached cost nothing.
+    let mut buffer = Vec::with_capacity(LARGEST_DATAGRAM);
+    let space = rustix::buffer::spare_capacity(&mut buffer);
+    let (_, _, address) = rustix::net::recvfrom(socket, space, RecvFlags::DONTWAIT).ok()?;
+    Some((buffer, Peer::of(address?)?))
+}
+
+/// The datagrams that a container has sent; empty where the socket is of no use any more.
+pub fn receive_all(socket: &OwnedFd) -> Vec<Vec<u8>> {
+    let mut received = Vec::new();
+    while received.len() < DATAGRAMS_AT_ONCE {
+        let mut buffer = Vec::with_capacity(LARGEST_DATAGRAM);
+        match rustix::net::recv(
+            socket,
+            rustix::buffer::spare_capacity(&mut buffer),
+            RecvFlags::DONTWAIT,
+        ) {
+            Ok(_) => {
+                buffer.shrink_to_fit();
+                received.push(buffer);
+            }
+            Err(_) => break,
+        }
+    }
+    received
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::process::{pidfd_send_signal, Signal};
 
+use crate::connect::{self, Peer};
 use crate::control::{self, Request};
-use crate::datagrams::Datagrams;
+use crate::datagrams::{self, Datagrams};
 use crate::filter;
 use crate::namespaces;
 use crate::plan::Plan;
@@ -81,7 +82,7 @@ enum Watched {
     /// A datagram peer's socket to a container.
     Answers {
         port: usize,
-        peer: relay::Peer,
+        peer: Peer,
         socket: OwnedFd,
     },
 }
@@ -283,7 +284,7 @@ impl Holder {
             }
             Some(Watched::Answers { port, peer, socket }) => {
                 let (port, peer) = (*port, *peer);
-                let received = relay::receive_all(socket);
+                let received = datagrams::receive_all(socket);
                 if received.is_empty() {
                     self.remove(token);
                 } else if let Some(Some(Watched::Port(publication))) = self.watched.get(port) {
@@ -403,8 +404,8 @@ impl Holder {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             match rustix::net::acceptfrom_with(&publication.socket, flags) {
                 Ok((client, address)) => {
-                    let peer = address.and_then(relay::Peer::of);
-                    if let Ok(server) = relay::connect(publication, peer) {
+                    let peer = address.and_then(Peer::of);
+                    if let Ok(server) = connect::connect(publication, peer) {
                         self.join(client, server);
                     }
                 }
@@ -436,7 +437,7 @@ impl Holder {
             let Some(Some(Watched::Port(publication))) = self.watched.get(token) else {
                 return;
             };
-            let Some((datagram, peer)) = relay::receive_from(&publication.socket) else {
+            let Some((datagram, peer)) = datagrams::receive_from(&publication.socket) else {
                 return;
             };
             if let Some(known) = self.datagrams.known(token, peer) {
@@ -445,7 +446,7 @@ impl Holder {
                 }
                 continue;
             }
-            let Ok(socket) = relay::connect(publication, Some(peer)) else {
+            let Ok(socket) = connect::connect(publication, Some(peer)) else {
                 continue;
             };
             let _ = rustix::net::send(&socket, &datagram, relay::QUIET);

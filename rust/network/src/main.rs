@@ -5,6 +5,7 @@
 //! * `hold FD` is the holder of what a user's containers share ([`hold`]).
 
 mod apply;
+mod connect;
 mod control;
 mod datagrams;
 mod filter;

@@ -6,51 +6,20 @@
 //! request has. Both sockets are watched for edges, so after each event everything that can move in the direction that
 //! it is about is moved. Where one end resets the connection, what it has sent before still reaches the other.
 
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use rustix::pipe::{PipeFlags, SpliceFlags};
-
-use crate::publication::{Protocol, Publication, Source};
 
 /// A peer that has gone is an error of the call, not a signal; nothing here ever waits.
 pub const QUIET: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
-/// Rules of the firewall bring the answers to connections with this mark back here (wpod/net/links.py, RELAY_MARK).
-const MARK: u32 = 0x7770_6f64;
 /// What a pipe shall hold: at 64 KiB, the kernel's own size, a megabyte took a quarter longer (bench/README.md).
 const PIPE_BYTES: usize = 1 << 18;
 /// A request or a short answer; what is longer is better off in a pipe.
 const SHORT_BYTES: usize = 1 << 12;
-/// A megabyte or two, and the next connection gets its turn.
+/// Some megabytes, and the next connection gets its turn.
 const ROUNDS_AT_ONCE: usize = 32;
-const LARGEST_DATAGRAM: usize = 65_535;
-const DATAGRAMS_AT_ONCE: usize = 64;
-
-/// A client's address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Peer(SocketAddr);
-
-impl Peer {
-    pub fn of(address: SocketAddrAny) -> Option<Peer> {
-        SocketAddr::try_from(address).ok().map(Peer)
-    }
-
-    /// As the socket that it came from has it.
-    pub fn address(self) -> SocketAddr {
-        self.0
-    }
-
-    /// The address that a connection to `target` can be made from in this client's name: not where it is the host's
-    /// own loopback, and not of another version of IP.
-    fn usable_for(self, target: &SocketAddr) -> Option<IpAddr> {
-        let plain = self.0.ip().to_canonical();
-        let fits = plain.is_ipv4() == target.is_ipv4() && !plain.is_loopback() && !plain.is_unspecified();
-        let local = matches!(plain, IpAddr::V6(six) if six.is_unicast_link_local());
-        (fits && !local).then_some(plain)
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -157,15 +126,16 @@ impl Pair {
 
     /// Moves what can be moved by now, up to a limit.
     pub fn pump(&mut self, ready: Readiness, means: &mut Means) -> Progress {
-        let (from_it, to_it) = match ready.side {
-            Side::Client => (true, false),
-            Side::Server => (false, true),
+        let (readable, writable) = (ready.readable, ready.writable);
+        let (up, down) = match ready.side {
+            Side::Client => (readable, writable && self.down.held > 0),
+            Side::Server => (writable && self.up.held > 0, readable),
         };
         let mut more = false;
-        if (ready.readable && from_it) || (ready.writable && to_it && self.up.held > 0) {
+        if up {
             more |= self.up.pump(&self.client, &self.server, ready.ending, means);
         }
-        if (ready.readable && to_it) || (ready.writable && from_it && self.down.held > 0) {
+        if down {
             more |= self.down.pump(&self.server, &self.client, ready.ending, means);
         }
         let broken = |flow: &Flow| flow.broken && flow.finished;
@@ -328,125 +298,9 @@ fn step(from: &OwnedFd, to: &OwnedFd, most: usize) -> Result<Option<usize>, Errn
     }
 }
 
-/// A socket to the container, in the client's name where that is wished and can be.
-pub fn connect(publication: &Publication, peer: Option<Peer>) -> Result<OwnedFd, Errno> {
-    let target = &publication.target;
-    let peer = peer.filter(|_| publication.source == Source::Client);
-    if let Some(address) = peer.and_then(|peer| peer.usable_for(target)) {
-        if let Ok(socket) = open(publication).and_then(|socket| {
-            pose_as(&socket, address)?;
-            begin(&socket, target)?;
-            Ok(socket)
-        }) {
-            return Ok(socket);
-        }
-    }
-    let socket = open(publication)?;
-    begin(&socket, target)?;
-    Ok(socket)
-}
-
-fn open(publication: &Publication) -> Result<OwnedFd, Errno> {
-    let family = if publication.target.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    let kind = match publication.protocol {
-        Protocol::Tcp => SocketType::STREAM,
-        Protocol::Udp => SocketType::DGRAM,
-    };
-    rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
-}
-
-fn begin(socket: &OwnedFd, target: &SocketAddr) -> Result<(), Errno> {
-    match rustix::net::connect(socket, target) {
-        Ok(()) | Err(Errno::INPROGRESS) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Binds to an address that isn't this machine's (ip(7), IP_TRANSPARENT), and marks what is sent.
-fn pose_as(socket: &OwnedFd, address: IpAddr) -> Result<(), Errno> {
-    let (level, option) = match address {
-        IpAddr::V4(_) => (libc::SOL_IP, libc::IP_TRANSPARENT),
-        IpAddr::V6(_) => (libc::SOL_IPV6, libc::IPV6_TRANSPARENT),
-    };
-    set(socket, level, option, 1)?;
-    set(socket, libc::SOL_SOCKET, libc::SO_MARK, MARK)?;
-    rustix::net::bind(socket, &SocketAddr::new(address, 0))
-}
-
-fn set(socket: &OwnedFd, level: i32, option: i32, value: u32) -> Result<(), Errno> {
-    let length = std::mem::size_of::<u32>() as libc::socklen_t;
-    // SAFETY: the kernel reads four bytes of `value`, which lives through the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw const value).cast(),
-            length,
-        )
-    };
-    if result == 0 {
-        return Ok(());
-    }
-    let error = std::io::Error::last_os_error();
-    Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
-}
-
-/// A datagram of a published port, with whom it comes from; `None` where none waits.
-pub fn receive_from(socket: &OwnedFd) -> Option<(Vec<u8>, Peer)> {
-    // Not zeroed: pages that no datagram has reached cost nothing.
-    let mut buffer = Vec::with_capacity(LARGEST_DATAGRAM);
-    let space = rustix::buffer::spare_capacity(&mut buffer);
-    let (_, _, address) = rustix::net::recvfrom(socket, space, RecvFlags::DONTWAIT).ok()?;
-    Some((buffer, Peer::of(address?)?))
-}
-
-/// The datagrams that a container has sent; empty where the socket is of no use any more.
-pub fn receive_all(socket: &OwnedFd) -> Vec<Vec<u8>> {
-    let mut received = Vec::new();
-    while received.len() < DATAGRAMS_AT_ONCE {
-        let mut buffer = Vec::with_capacity(LARGEST_DATAGRAM);
-        match rustix::net::recv(
-            socket,
-            rustix::buffer::spare_capacity(&mut buffer),
-            RecvFlags::DONTWAIT,
-        ) {
-            Ok(_) => {
-                buffer.shrink_to_fit();
-                received.push(buffer);
-            }
-            Err(_) => break,
-        }
-    }
-    received
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
-
-    fn peer(text: &str) -> Peer {
-        Peer(text.parse().unwrap())
-    }
-
-    #[test]
-    fn in_whose_name() {
-        let four: SocketAddr = "10.88.0.2:80".parse().unwrap();
-        let six: SocketAddr = "[fd00::2]:80".parse().unwrap();
-        let own = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
-        assert_eq!(peer("192.0.2.7:5").usable_for(&four), Some(own));
-        assert_eq!(peer("[::ffff:192.0.2.7]:5").usable_for(&four), Some(own));
-        for unusable in ["127.0.0.1:5", "[::1]:5", "[fd00::7]:5", "[::ffff:127.0.0.1]:5"] {
-            assert_eq!(peer(unusable).usable_for(&four), None, "{unusable}");
-        }
-        assert!(peer("[fd00::7]:5").usable_for(&six).is_some());
-        assert_eq!(peer("[fe80::7]:5").usable_for(&six), None);
-    }
 
     /// As if every event came all the time.
     fn pump_to_the_end(pair: &mut Pair, means: &mut Means) {
