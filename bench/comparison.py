@@ -12,7 +12,7 @@ import os
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import commands, contestants, figures, os_memory
 from bench.contestants import Contestant
@@ -55,6 +55,34 @@ class Sample:
             "command_ms": [round(one.command_seconds * 1000, 1) for one in self.started],
             "line_ms": [round(one.line_seconds * 1000, 1) for one in self.started],
         }
+
+
+@dataclass(frozen=True)
+class Row:
+    """So many containers of one contestant."""
+
+    contestant: Contestant
+    count: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.contestant.label}, {self.count}"
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def in_turns(rows: list[AnyRow], repeats: int, skipped: list[str]) -> dict[str, list[Sample]]:
+    """Each row that often, by its name. One that fails is named in `skipped` and taken out of `rows`."""
+    samples: dict[str, list[Sample]] = {}
+    for _ in range(repeats):
+        for row in list(rows):
+            try:
+                samples.setdefault(row.name, []).append(sample_of(row.contestant, row.count))
+            except commands.CommandFailed as error:
+                skipped.append(f"{row.name}: {error}")
+                rows.remove(row)
+    return samples
 
 
 Samples = dict[tuple[str, int], list[Sample]]

@@ -15,7 +15,6 @@ from typing import Any
 
 from bench import commands, comparison, contestants, empty_cgroups, figures, images, managers, peers, workplace
 from bench.comparison import Sample
-from bench.contestants import Contestant
 from bench.figures import Figure, Scale, Section
 from bench.managers import IDLE, Manager
 from bench.workplace import Workplace
@@ -44,16 +43,10 @@ _COUNTS = {Scale.FULL: _Counts(400, 100, 20), Scale.QUICK: _Counts(4, 3, 2)}
 
 
 @dataclass(frozen=True)
-class _Row:
+class _Row(comparison.Row):
     """What is measured. `goal` gets the medians of all rows by name, for a goal may be another one's cost and more."""
 
-    contestant: Contestant
-    count: int
     goal: Callable[[dict[str, float]], float] | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.contestant.label}, {self.count}"
 
 
 def _at_most(kilobytes: float) -> Callable[[dict[str, float]], float]:
@@ -65,16 +58,9 @@ def measure(place: Workplace, scale: Scale) -> Section:
     if os.geteuid() != 0:
         return Section(NAME, _TITLE, skipped=("only root can drop the kernel's caches",))
     skipped: list[str] = []
-    samples: dict[str, list[Sample]] = {}
     with contextlib.ExitStack() as stack:
         rows = _rows(place, stack, scale, skipped)
-        for _ in range(_RUNS[scale]):
-            for row in list(rows):
-                try:
-                    samples.setdefault(row.name, []).append(comparison.sample_of(row.contestant, row.count))
-                except commands.CommandFailed as error:
-                    skipped.append(f"{row.name}: {error}")
-                    rows.remove(row)
+        samples = comparison.in_turns(rows, _RUNS[scale], skipped)
     raw: dict[str, Any] = {name: [sample.as_json() for sample in taken] for name, taken in samples.items()}
     return Section(NAME, _TITLE, _figures(rows, samples, _COUNTS[scale]), tuple(skipped), raw)
 

@@ -44,14 +44,8 @@ _COUNTS = {Scale.FULL: _Counts(50, 100, 20), Scale.GUARD: _Counts(50, 100, 12), 
 
 
 @dataclass(frozen=True)
-class _Row:
-    contestant: Contestant
-    count: int
+class _Row(comparison.Row):
     goal: float | None
-
-    @property
-    def name(self) -> str:
-        return f"{self.contestant.label}, {self.count}"
 
 
 def measure(place: Workplace, scale: Scale) -> Section:
@@ -98,14 +92,7 @@ def _memory(
         _Row(contestants.one_by_one(wasm), counts.wasm, WASM_GOAL_KB),
         *(_Row(contestants.one_by_one(other), counts.native, None) for other in others if scale is not Scale.GUARD),
     ]
-    samples: dict[str, list[Sample]] = {}
-    for _ in range(_RUNS[scale]):
-        for row in list(rows):
-            try:
-                samples.setdefault(row.name, []).append(comparison.sample_of(row.contestant, row.count))
-            except commands.CommandFailed as error:
-                skipped.append(f"{row.name}: {error}")
-                rows.remove(row)
+    samples = comparison.in_turns(rows, _RUNS[scale], skipped)
     raw["memory"] = {name: [sample.as_json() for sample in taken] for name, taken in samples.items()}
     return [_memory_figure(row, samples[row.name]) for row in rows]
 

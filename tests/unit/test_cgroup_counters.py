@@ -89,7 +89,7 @@ def test_only_a_container_s_own_cgroup_counts(tmp_path: Path, monkeypatch: pytes
     (tmp_path / scope[1:]).mkdir(parents=True)
     (tmp_path / scope[1:] / "cgroup.controllers").write_text("memory pids\n")
     place = ""
-    monkeypatch.setattr(cgroup_counters, "_place_v2", lambda _pid: place)
+    monkeypatch.setattr(cgroup, "path_of", lambda _pid: place)
     place = "/user.slice"
     assert cgroup_counters.own_directories(container, os.getpid()) == Directories()
     place = scope

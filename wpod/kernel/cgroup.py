@@ -153,6 +153,14 @@ def directories(container_id: str) -> tuple[str, ...]:
     return tuple(f"{mount}/{_GROUP}/{container_id}" for mount in sorted(set(_controllers_v1().values())))
 
 
+def path_of(pid: int) -> str:
+    """The path of a process's cgroup on v2 (cgroups(7)), as this process's cgroup namespace shows it; "" for none."""
+    for line in _read(f"/proc/{pid}/cgroup").splitlines():
+        if line.startswith("0::/"):
+            return line[len("0::") :]
+    return ""
+
+
 def _missing(limits: LimitOptions) -> str | None:
     if not limits.needs_cgroup:
         return None
@@ -350,7 +358,7 @@ def _write(path: str, value: str) -> None:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
     except OSError:
         return ""
@@ -366,11 +374,10 @@ def _user_runtime() -> str:
 
 
 def _cgroup_of(pid: int) -> str:
-    """The path of a process's cgroup on v2 (cgroups(7)), as this process's cgroup namespace shows it."""
-    for line in _read(f"/proc/{pid}/cgroup").splitlines():
-        if line.startswith("0::/"):
-            return line[len("0::") :]
-    raise CannotEnforce(f"process {pid} is in no cgroup")
+    found = path_of(pid)
+    if not found:
+        raise CannotEnforce(f"process {pid} is in no cgroup")
+    return found
 
 
 @functools.cache

@@ -45,7 +45,7 @@ class Directories:
 def own_directories(container_id: str, pid: int) -> Directories:
     """Those of a running container's main process. Empty texts where a controller has none of its own."""
     if cgroup.hierarchy() is Hierarchy.V2:
-        place = _place_v2(pid)
+        place = cgroup.path_of(pid)
         if container_id not in place.rpartition("/")[2]:
             return Directories()
         directory = cgroup.ROOT + place
@@ -116,13 +116,6 @@ def _memory_v1(directory: str, rows: dict[str, int]) -> MemoryCounters | None:
         kernel_whole=kernel + (sockets or 0) if kernel is not None else None,
         oom_kills=_rows(_text(f"{directory}/memory.oom_control")).get("oom_kill", 0),
     )
-
-
-def _place_v2(pid: int) -> str:
-    for line in _text(f"/proc/{pid}/cgroup").splitlines():
-        if line.startswith("0::/"):
-            return line[len("0::") :]
-    return ""
 
 
 def _rows(text: str) -> dict[str, int]:

@@ -16,10 +16,15 @@ def start_ticks(pid: int) -> int | None:
             content = file.read()
     except OSError:
         return None
-    fields = content[content.rfind(b")") + 2 :].split()
+    fields = stat_fields(content)
     if fields[0] in (b"Z", b"X"):
         return None
     return int(fields[19])
+
+
+def stat_fields(stat: bytes) -> list[bytes]:
+    """The text of /proc/PID/stat from the state (field 3) on: the name before it may hold anything."""
+    return stat[stat.rfind(b")") + 2 :].split()
 
 
 def open_verified(pid: int, ticks: int) -> int | None:

@@ -37,36 +37,23 @@ def free_bridge(wanted: str, used: set[str]) -> str:
 
 def outward_address() -> str:
     """The IPv4 address of the interface that the host's default route goes through, "" without such a route."""
+    wanted = struct.pack("16s24x", _outward_interface4().encode())  # struct ifreq (netdevice(7))
     with (
         contextlib.suppress(OSError),
-        open("/proc/net/route", encoding="ascii") as file,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket,
     ):
-        for words in (line.split() for line in file.readlines()[1:]):
-            if words[7] == "00000000":
-                wanted = struct.pack("16s24x", words[0].encode())  # struct ifreq (netdevice(7))
-                answer = fcntl.ioctl(any_socket, _SIOCGIFADDR, wanted)
-                return socket.inet_ntoa(answer[20:24])
+        return socket.inet_ntoa(fcntl.ioctl(any_socket, _SIOCGIFADDR, wanted)[20:24])
     return ""
 
 
 def has_way_out() -> bool:
     """Whether the host has a default route, of any version of IP."""
-    if outward_address():
-        return True
-    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
-        return any(_leads_out(line.split()) for line in file)
-    return False
-
-
-def _leads_out(words: list[str]) -> bool:
-    """A default route that isn't the one which refuses what no other route takes (it is on lo)."""
-    return words[1] == "00" and words[3] == "00" and words[9] != "lo"
+    return bool(outward_address() or _outward_interface6())
 
 
 def parent_index(name: str) -> int:
     """The index of an interface of the host; "" means the one of the default route. Raises NotThere."""
-    wanted = name or _of_default_route()
+    wanted = name or _outward_interface4() or _outward_interface6()
     if not wanted:
         raise NotThere("there is no default route whose interface could be the network's parent", hint="-o parent=NAME")
     try:
@@ -75,16 +62,21 @@ def parent_index(name: str) -> int:
         raise NotThere(f"parent interface {wanted} does not exist") from None
 
 
-def _of_default_route() -> str:
+def _outward_interface4() -> str:
+    """The interface of the default route of IPv4, "" without one."""
     with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
         for line in file.readlines()[1:]:
             words = line.split()
             if words[1] == words[7] == "00000000":
                 return words[0]
+    return ""
+
+
+def _outward_interface6() -> str:
+    """As above, of IPv6; the route on lo is the one that refuses what no other route takes."""
     with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
-        for line in file:
-            words = line.split()
-            if _leads_out(words):
+        for words in map(str.split, file):
+            if words[1] == words[3] == "00" and words[9] != "lo":
                 return words[9]
     return ""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = 1
-# Counts the changes of what `template` makes, for templates are kept.
+# Counts the changes of what is made here, for messages are kept.
 TEMPLATE_VERSION = 3
 _HEADER = f"wpod-links {VERSION}"
 # Bridges have an index of their own choice, so that nobody has to ask for it: far above what the kernel counts up.

@@ -170,7 +170,3 @@ def _routes(request: NetworkRequest, subnets: Sequence[Subnet]) -> tuple[Route, 
                 f"the gateway {route.gateway} of the route to {route.destination} is in no subnet of this network"
             )
     return request.routes
-
-
-def _free_bridge(number: int, present: Sequence[Network]) -> str:
-    return host_routes.free_bridge(f"wpod{number}", {one.interface for one in present})

@@ -23,10 +23,12 @@ def update(store: Store, namespace: NetworkNamespace, helper: holder.Connection 
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         leases = store.networks.leases()
-        with_names = {one.name: _with_upstream(one) for one in store.networks.readable()[0] if one.dns}
-        named = [Named(one, one.aliases) for one in leases if one.network in with_names]
+        with_names = {one.name: one for one in store.networks.readable()[0] if one.dns}
         if not with_names and not os.path.isdir(f"{directory}/names"):
             return
+        if os.geteuid() != 0 and holder.forwards_names():
+            with_names = {name: _through_pasta(one) for name, one in with_names.items()}
+        named = [Named(one, one.aliases) for one in leases if one.network in with_names]
         process = NameServer(f"{directory}/names", namespace).update(with_names, named)
         if process is not None:
             try:
@@ -38,13 +40,11 @@ def update(store: Store, namespace: NetworkNamespace, helper: holder.Connection 
         os.close(lock)
 
 
-def _with_upstream(network: Network) -> Network:
+def _through_pasta(network: Network) -> Network:
     """Where a user's host asks a name server of its own loopback, nobody is there in the shared namespace: the name
-    server asks through pasta.
+    server asks through pasta, unless the network has servers of its own.
     """
-    if os.geteuid() == 0 or network.dns_servers or not holder.forwards_names():
-        return network
-    return replace(network, dns_servers=(etc_files.FORWARDED_NAME_SERVER,))
+    return network if network.dns_servers else replace(network, dns_servers=(etc_files.FORWARDED_NAME_SERVER,))
 
 
 def write_hosts(store: Store, record: ContainerRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wpod import programs
@@ -56,6 +57,11 @@ def missing(facts: Facts, store_problem: WpodError | None = None) -> list[Missin
     found += _of_networks(facts.networks, facts.users)
     found += _of_limits(facts.cgroups, facts.users)
     return found
+
+
+def documents(found: Sequence[Missing]) -> list[dict[str, str]]:
+    """As they are shown in JSON and to templates."""
+    return [{"What": one.what, "Why": one.why, "Hint": one.hint} for one in found]
 
 
 def _of_engine(engine: Engine) -> list[Missing]:

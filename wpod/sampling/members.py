@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterable, Mapping
 
 from wpod.frozen import frozen
+from wpod.kernel.pidfd import stat_fields
+from wpod.sampling.mappings import content
 from wpod.sampling.process import Descriptors, Process
 
 _STRANGERS_KEPT_LOOKS = 30
@@ -112,8 +114,6 @@ def _namespace(pid: int) -> str:
 
 def _parent(pid: int) -> int:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            content = file.read()
+        return int(stat_fields(content(f"/proc/{pid}/stat"))[1])
     except OSError:
         return 0
-    return int(content[content.rfind(b")") + 2 :].split()[1])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from wpod.frozen import frozen
+from wpod.kernel.pidfd import stat_fields
 from wpod.sampling import mappings
 from wpod.sampling.mappings import MappedMemory, Region, content
 
@@ -85,7 +86,7 @@ class Process:
         self._known: tuple[object, ProcessMemory | None] = (None, None)
         try:
             self._stat = descriptors.keep(self._path)
-            fields = _fields(self._stat_text())
+            fields = stat_fields(self._stat_text())
         except OSError as error:
             self.close()
             raise ProcessLookupError(f"process {pid} is gone: {error.strerror}") from None
@@ -103,7 +104,7 @@ class Process:
             return None
         if text == self._counted[0]:  # of most processes: they wait
             return self._counted[1]
-        fields = _fields(text)
+        fields = stat_fields(text)
         if fields[0] in (b"Z", b"X") or int(fields[19]) != self.start_ticks:
             return None
         ticks = int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
@@ -184,8 +185,3 @@ class Process:
             return content(f"/proc/{self.pid}/{name}", once=name in _SHORT)
         except (FileNotFoundError, ProcessLookupError):
             return b""
-
-
-def _fields(stat: bytes) -> list[bytes]:
-    """From the state (field 3) on: the name before it may hold anything."""
-    return stat[stat.rfind(b")") + 2 :].split()

@@ -72,6 +72,7 @@ class Tracked:
         self._helper_memory = 0
         self._problem = ""
         self._residence = Residence(0, 0)
+        self._tables_and_stacks = 0
         self._shown: tuple[object, ContainerSample] | None = None
 
     @property
@@ -183,8 +184,6 @@ class Tracked:
         if self._state is not None:
             os.close(self._state)
             self._state = None
-
-    _tables_and_stacks = 0
 
     def _processor_nanoseconds(self) -> int:
         directory = self._cgroup.cpu

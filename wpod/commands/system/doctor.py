@@ -8,7 +8,7 @@ from wpod.commands.system.info import describe_store
 from wpod.errors import ExitCode
 from wpod.output import json, template
 from wpod.queries import doctor
-from wpod.queries.missing import missing
+from wpod.queries.missing import documents, missing
 
 
 def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> int:
@@ -16,12 +16,11 @@ def execute(session: Session, options: Options, _arguments: tuple[str, ...]) -> 
     facts = doctor.examine(session.runtime)
     _, problem = describe_store(session, facts)
     found = missing(facts, problem)
-    documents = [{"What": one.what, "Why": one.why, "Hint": one.hint} for one in found]
     format_ = options.text("format")
     if template.wants_json(format_):
-        session.output.line(json.document(documents, json.PS_INDENT))
+        session.output.line(json.document(documents(found), json.PS_INDENT))
     elif format_:
-        session.output.text(template.each(format_, documents))
+        session.output.text(template.each(format_, documents(found)))
     else:
         for one in found:
             session.output.line(f"missing: {one.what}: {one.why}")

@@ -19,7 +19,7 @@ from wpod.output.template_values import GoMap
 from wpod.plan.security import DEFAULT_CAPABILITIES
 from wpod.queries import containers, doctor, host, networks
 from wpod.queries.doctor import Facts
-from wpod.queries.missing import Missing, missing
+from wpod.queries.missing import Missing, documents, missing
 from wpod.storage.registry import policy
 
 # Podman's names in templates where they aren't the JSON key with an upper-case letter (libpod/define/info.go).
@@ -203,5 +203,5 @@ def _own(facts: Facts, lacks: list[Missing]) -> Mapping[str, object]:
             "AotCompiler": engine.compiler,
             "Llvm": engine.llvm,
         },
-        "Missing": [{"What": one.what, "Why": one.why, "Hint": one.hint} for one in lacks],
+        "Missing": documents(lacks),
     }

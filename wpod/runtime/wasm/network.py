@@ -38,8 +38,9 @@ def pairs(launch: Launch) -> list[Pair]:
         found.append(("network-fd", str(joined.inner)))
     if joined.network_namespace:
         found.append(("held-namespace", joined.network_namespace))
-    found += [("outgoing", entry) for entry in _outgoing(launch)]
-    return found + _name_pairs(launch)
+    outgoing = _outgoing(launch)
+    found += [("outgoing", entry) for entry in outgoing]
+    return found + _name_pairs(launch, outgoing)
 
 
 def descriptors(launch: Launch) -> tuple[int, ...]:
@@ -80,20 +81,18 @@ def _may_ask(server: str, outgoing: tuple[str, ...]) -> bool:
     return False
 
 
-def _name_pairs(launch: Launch) -> list[Pair]:
-    """resolv.conf and hosts as a native container would have them."""
-    own, found = names.of_launch(launch), []
+def _name_pairs(launch: Launch, outgoing: tuple[str, ...]) -> list[Pair]:
+    """resolv.conf and hosts as a native container would have them, without name servers that may not be asked."""
+    own, servers, others = names.of_launch(launch), [], []
     for line in etc_files.resolv_conf(own, names.host_file("/etc/resolv.conf")).splitlines():
         word, *values = line.split()
         if word == "nameserver":
-            found += [("name-server", value) for value in values[:1]]
+            servers += [("name-server", value) for value in values[:1] if _may_ask(value, outgoing)]
         elif word in ("search", "options"):
-            found += [("search" if word == "search" else "resolver-option", value) for value in values]
-    servers = [pair for pair in found if pair[0] == "name-server" and _may_ask(pair[1], _outgoing(launch))]
-    found = servers[:_MOST_NAME_SERVERS] + [pair for pair in found if pair[0] != "name-server"]
+            others += [("search" if word == "search" else "resolver-option", value) for value in values]
     if not launch.record.plan.no_hosts:
         for line in etc_files.hosts(own, names.host_file("/etc/hosts")).splitlines():
             words = line.partition("#")[0].split()
             if len(words) > 1:
-                found.append(("host", " ".join(words)))
-    return found
+                others.append(("host", " ".join(words)))
+    return servers[:_MOST_NAME_SERVERS] + others
