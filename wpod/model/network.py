@@ -9,6 +9,9 @@ from wpod.frozen import field, frozen
 
 # The network that containers join where no other is named; it needs no `network create`.
 DEFAULT_NETWORK = "wpod"
+# What --filter of `network ls` and of `network prune` knows.
+FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "until")
+PRUNE_FILTERS = ("label", "label!", "until")
 
 
 class NetworkMode(enum.Enum):

@@ -11,13 +11,21 @@ from wpod import times
 from wpod.errors import NotThere, StoreError, UsageError, WpodError
 from wpod.model import ids
 from wpod.model.container import ContainerRecord
-from wpod.model.network import DEFAULT_NETWORK, Driver, Lease, Network, NetworkMode, PublishedPort, Route, Subnet
+from wpod.model.network import (
+    DEFAULT_NETWORK,
+    FILTERS,
+    Driver,
+    Lease,
+    Network,
+    NetworkMode,
+    PublishedPort,
+    Route,
+    Subnet,
+)
 from wpod.net import host_routes
 from wpod.plan import addresses
 from wpod.storage.store import Store
 
-FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "until")
-PRUNE_FILTERS = ("label", "label!", "until")
 # The same for every store, as podman's: sha256 of its name.
 _DEFAULT_ID = "652eb223c89af474b5878fb43c403cf5159e365cb20d802c335eba427ec2b8b6"
 # When a container sees its network's gateway instead of a client's address.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from wpod.cli import network_values, values
 from wpod.cli.table import Completes, Kind, Option, Positional, Verb, flag
 from wpod.cli.verbs.container_options import latest
-from wpod.model.network import AddressDriver, Driver
+from wpod.model.network import FILTERS, PRUNE_FILTERS, AddressDriver, Driver
 
-FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "until")
-PRUNE_FILTERS = ("label", "label!", "until")
 _DRIVERS = tuple(one.value for one in Driver)
 _ADDRESS_DRIVERS = tuple(one.value for one in AddressDriver)
 
