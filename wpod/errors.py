@@ -7,10 +7,12 @@ exit codes are podman's (podman-run(1), "Exit Status").
 
 from __future__ import annotations
 
+import contextlib
 import enum
 
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -114,6 +116,20 @@ class AccessDenied(RegistryError):
 
 class StoreError(WpodError):
     """The store can't be read or written: permissions, full disk, damage. Names the file."""
+
+
+@contextlib.contextmanager
+def system_failures() -> Iterator[None]:
+    """What the system refuses within (a full disk, no descriptors left) is raised as StoreError that names the file.
+
+    Around a whole step or as the decorator of one, where there is no better sentence for a single call.
+    """
+    try:
+        yield
+    except OSError as error:
+        names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+        reason = error.strerror or str(error)
+        raise StoreError(f"{names}: {reason}" if names else reason) from error
 
 
 class MissingProgram(WpodError):

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Collection, Iterator, Sequence
 
-from wpod.errors import CannotEnforce, WpodError
+from wpod.errors import CannotEnforce, WpodError, system_failures
 from wpod.formats import state_file
 from wpod.formats.state_file import Kind
 from wpod.frozen import replace
@@ -33,9 +33,12 @@ _NS_GET_USERNS = 0xB701
 class Site:
     """Opened for one command. Nothing is started or made before it is needed; `close` lets go of the holder.
 
+    Whatever the system refuses is raised as a WpodError.
+
     `beside` is another one of the same command, with which it shares the namespaces of wasm containers.
     """
 
+    @system_failures()
     def __init__(self, store: Store, beside: Site | None = None) -> None:
         self._store = store
         self._rootless = os.geteuid() != 0
@@ -51,6 +54,7 @@ class Site:
             self._holder.close()
             self._holder = None
 
+    @system_failures()
     def join(self, record: ContainerRecord, sockets: Sequence[socket.socket]) -> Joined:
         """Give a container its places, and make ready what it needs for its links. Raises WpodError subclasses."""
         networking = record.plan.networking
@@ -88,6 +92,7 @@ class Site:
             internal=all(one.internal for one in networks),
         )
 
+    @system_failures()
     def belongs_to_keeper(self, record: ContainerRecord) -> None:
         """From here on the end of the keeper is the end of the container; without one, the end of its main process."""
         if self._holder is None:
@@ -102,12 +107,14 @@ class Site:
             finally:
                 os.close(process)
 
+    @system_failures()
     def leave(self, record: ContainerRecord) -> None:
         """Take back what `join` did. Goes on past failures."""
         leases = self._store.networks.leases(record.container_id)
         with contextlib.suppress(WpodError):
             self.forget({record.container_id}, leases)
 
+    @system_failures()
     def forget(self, container_ids: Collection[str], leases: Sequence[Lease]) -> None:
         """Give back the places, ports and names of containers that have ended. Raises WpodError."""
         there = self._find()
@@ -123,6 +130,7 @@ class Site:
         if there is not None:
             network_names.update(self._store, there, self._holder)
 
+    @system_failures()
     def restore(self, container_ids: Collection[str], *, anew: bool = False) -> None:
         """What running containers need, where it was killed or lost; `anew`: make all of it again. Raises WpodError."""
         there = self._find()
@@ -148,6 +156,7 @@ class Site:
             holder.connect_with_world(self._store.paths.run, self._holder)
         network_names.update(self._store, there, self._holder)
 
+    @system_failures()
     def connect(self, container: Container, attachment: Attachment) -> None:
         """One more network for a running container. Raises NameTaken, WpodError."""
         record, state = container.record, container.observed.state
@@ -167,6 +176,7 @@ class Site:
             network_names.update(self._store, namespace, self._holder)
             network_names.write_hosts(self._store, record)
 
+    @system_failures()
     def disconnect(self, container: Container, network: str) -> None:
         """Take a running container off a network. Raises NotThere, WpodError."""
         record, state = container.record, container.observed.state
@@ -179,12 +189,14 @@ class Site:
         network_names.update(self._store, namespace, self._holder)
         network_names.write_hosts(self._store, record)
 
+    @system_failures()
     def refresh_names(self) -> None:
         """Let the name server know what the records say by now; where none has a reason to run, none is started."""
         there = self._find()
         if there is not None and self._store.networks.leases():
             network_names.update(self._store, there, self._holder)
 
+    @system_failures()
     def remove_network(self, network: Network) -> None:
         """Take a network's bridge and rules away, where they are; nobody is on it."""
         namespace = self._find()

@@ -14,13 +14,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from wpod.errors import CannotEnforce, MissingProgram, NoNetworks, WpodError
+from wpod.errors import CannotEnforce, MissingProgram, NoNetworks, WpodError, system_failures
 from wpod.formats.state_file import Kind
 from wpod.frozen import replace
 from wpod.model.container import Container, ContainerRecord, Status
-from wpod.model.network import Attachment, NetworkMode
+from wpod.model.network import Attachment, Lease, NetworkMode
 from wpod.operations import published_ports
 from wpod.operations.locks import try_lock
 from wpod.operations.network_site import Site
@@ -119,16 +119,20 @@ def _way_without(record: ContainerRecord) -> Iterator[None]:
 def release_dead(store: Store) -> None:
     """Give back the places of containers that have ended, and restore what was killed. Failures are left for later."""
     leases = store.networks.leases()
-    if not leases:
-        if os.geteuid() != 0:
+    with contextlib.suppress(WpodError), system_failures():
+        if leases:
+            _undo_connections(store)
+            _release_dead(store, leases)
+        elif os.geteuid() != 0:
             from wpod.net import holder
 
             holder.end_orphans(store.paths.run)
-        return
-    _undo_connections(store)
+
+
+def _release_dead(store: Store, leases: Sequence[Lease]) -> None:
     holders = {one.container_id for one in leases}
     dead = {one for one in holders if _has_ended(store, one)}
-    with contextlib.suppress(WpodError), contextlib.closing(Site(store)) as site:
+    with contextlib.closing(Site(store)) as site:
         if dead:
             site.forget(dead, [one for one in leases if one.container_id in dead])
         if holders - dead:
@@ -224,9 +228,10 @@ def connecting(store: Store, container: Container, attachment: Attachment) -> It
     from wpod.net import holder
 
     mark = f"{holder.directory(store.paths.run)}/{_CONNECTING}{container.record.container_id}"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(mark)
-    os.symlink(attachment.network, mark)  # a file that is there with its content at once
+    with system_failures():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(mark)
+        os.symlink(attachment.network, mark)  # a file that is there with its content at once
     try:
         with contextlib.closing(Site(store)) as site:
             site.connect(container, attachment)

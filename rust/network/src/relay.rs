@@ -91,7 +91,7 @@ struct Flow {
     held: usize,
     /// The source has said its last word.
     ended: bool,
-    /// By a reset.
+    /// By a reset, or because bytes were lost here.
     broken: bool,
     /// And so it was passed on, or there is nobody left to pass it on to.
     finished: bool,
@@ -213,7 +213,7 @@ impl Flow {
             });
             match kept {
                 Ok(kept) => self.held = kept,
-                Err(_) => return self.given_up(),
+                Err(_) => return self.lost(),
             }
             return Step::Blocked;
         }
@@ -230,7 +230,7 @@ impl Flow {
         if !self.ended && self.held < PIPE_BYTES {
             let pipe = match self.pipe.take().map_or_else(|| means.pipe(), Ok) {
                 Ok(pipe) => pipe,
-                Err(_) => return self.given_up(),
+                Err(_) => return self.lost(),
             };
             let taken = step(from, &pipe.1, PIPE_BYTES - self.held);
             self.pipe = Some(pipe);
@@ -275,6 +275,12 @@ impl Flow {
                 Step::Drained
             }
         }
+    }
+
+    /// There is nothing to keep bytes in: the connection is over, for its peers would wait for them for ever.
+    fn lost(&mut self) -> Step {
+        self.broken = true;
+        self.given_up()
     }
 
     /// Nobody takes it any more: the other direction may still have something to say.
