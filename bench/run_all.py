@@ -33,6 +33,7 @@ from bench import (
     report,
     sampling,
     scale2000,
+    screen,
     shared_code,
     start,
 )
@@ -54,6 +55,7 @@ _BENCHMARKS: dict[str, Callable[[Workplace, Scale], Section]] = {
     network_requests.NAME: network_requests.measure,
     network_load.NAME: network_load.measure,
     sampling.NAME: sampling.measure,
+    screen.NAME: screen.measure,
 }
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 
-from wpod.errors import MissingProgram, WpodError
+from wpod.errors import MissingProgram, WpodError, system_failures
 from wpod.frozen import frozen
 
 PACKAGES = {
@@ -28,6 +29,10 @@ PACKAGES = {
 }
 # Where Debian has programs; aardvark-dns is called by its callers only, so it is no command of a shell.
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/podman"
+# What the installed script does (packaging/install.sh); the package's place is the first argument.
+_OWN_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'wpod'; from wpod.__main__ import main; main()"
+)
 
 
 @frozen
@@ -104,17 +109,18 @@ def start_detached(
     *,
     environment: Mapping[str, str],
     keep_descriptors: Sequence[int] = (),
+    output: int | None = None,
     errors: int | None = None,
 ) -> int:
     """Start a program in a session of its own with /dev/null as its three streams; returns its pid.
 
-    It inherits `keep_descriptors` under their own numbers and nothing else; `errors` is a descriptor for its standard
-    error. By posix_spawn: no fork of the interpreter, and no import of subprocess on the way of `run -d`. Raises
-    MissingProgram, WpodError.
+    It inherits `keep_descriptors` under their own numbers and nothing else; `output` and `errors` are descriptors for
+    its standard output and error. By posix_spawn: no fork of the interpreter, and no import of subprocess on the way of
+    `run -d`. Raises MissingProgram, WpodError.
     """
     program = require(arguments[0])
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    streams = (null, null, null if errors is None else errors)
+    streams = (null, null if output is None else output, null if errors is None else errors)
     actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, source, number) for number, source in enumerate(streams)]
     for descriptor in keep_descriptors:
         os.set_inheritable(descriptor, True)
@@ -149,6 +155,57 @@ def run_to_background(arguments: Sequence[str], *, environment: Mapping[str, str
         return Finished(code if code >= 0 else 128 - code, b"", os.pread(errors, 65536, 0))
     finally:
         os.close(errors)
+
+
+async def run_apart(arguments: Sequence[str], *, environment: Mapping[str, str]) -> Finished:
+    """Run a program to its end and collect its output, while the event loop goes on.
+
+    It has a session of its own: no Ctrl-C reaches it, and it can't write to the terminal. Whoever has inherited its
+    streams is not waited for. Cancelling this only ends the waiting: the program goes on to its end, where asyncio
+    would kill it together with the loop, whatever it was at. Raises MissingProgram, WpodError.
+    """
+    files: list[int] = []
+    try:
+        with system_failures():
+            for name in ("wpod-output", "wpod-errors"):
+                files.append(os.memfd_create(name, os.MFD_CLOEXEC))  # noqa: PERF401 - the first is closed, too
+            pid = start_detached(arguments, environment=environment, output=files[0], errors=files[1])
+        code = os.waitstatus_to_exitcode(await _end_of(pid))
+        output, errors = (os.pread(file, os.fstat(file).st_size, 0) for file in files)
+        return Finished(code if code >= 0 else 128 - code, output, errors)
+    finally:
+        for file in files:
+            os.close(file)
+
+
+async def _end_of(pid: int) -> int:
+    """The wait status of a child. Cancelled, it is still reaped when it ends, if the loop runs then."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+    with system_failures():
+        process = os.pidfd_open(pid)
+
+    def reap() -> None:
+        loop.remove_reader(process)
+        os.close(process)
+        _, status = os.waitpid(pid, 0)
+        if not ended.done():
+            ended.set_result(status)
+
+    loop.add_reader(process, reap)
+    return await ended
+
+
+def own_command() -> tuple[str, ...]:
+    """The words that run this very wpod, wherever it was loaded from; its arguments go behind them.
+
+    The interpreter is as isolated as this one, and in any case doesn't look into the current directory for modules.
+    """
+    isolation = ["-I" if sys.flags.isolated else "-P", *(["-S"] if sys.flags.no_site else [])]
+    place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return (sys.executable, *isolation, "-c", _OWN_START, place)
 
 
 def start_orphan(

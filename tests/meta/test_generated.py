@@ -143,7 +143,8 @@ def test_hot_commands_need_no_typer() -> None:
 
 
 def _guests(verb: Verb) -> bool:
-    return any(positional.name == "ARGUMENT" for positional in verb.positionals)
+    """The words of a guest, and those of ps(1) in `top` for podman's users."""
+    return any(positional.name in ("ARGUMENT", "FIELD") for positional in verb.positionals)
 
 
 def test_what_follows_the_image_is_the_guests() -> None:

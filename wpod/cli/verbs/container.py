@@ -19,6 +19,7 @@ WAIT_CONDITIONS = ("configured", "created", "exited", "initialized", "removing",
                    "unknown")  # fmt: skip
 STATS_OUTPUTS = ("csv", "json", "openmetrics")
 MEMORY_FORMATS = ("json", "text")
+TOP_FORMATS = ("json", "svg", "table")
 INSPECT_TYPES = ("all", "container", "image", "network", "volume")
 
 
@@ -273,6 +274,37 @@ def stats() -> Verb:
             "wpod stats --no-stream --format json web",
             "wpod stats --no-stream --format 'table {{.Name}} {{.Total}} {{.Own}} {{.Linear}}'",
             "wpod stats --output csv --interval 1 > figures.csv",
+        ),
+    )  # fmt: skip
+
+
+def top() -> Verb:
+    return Verb(
+        ("top",),
+        "Show where the memory of all containers is, live, or list the processes of one",
+        "wpod.commands.container.top:execute",
+        (
+            Option(("filter",), Kind.VALUE, "Only what these words let through: name or image, kind:wasm,"
+                   " state:exited, total>10M, limit>80, grow>0", metavar="WORDS"),
+            Option(("format",), Kind.VALUE, "With --once: table, json or svg", values.choice(*TOP_FORMATS), "FORMAT",
+                   "table", choices=TOP_FORMATS, completes=Completes.WORDS),
+            Option(("interval", "i"), Kind.VALUE, "Seconds between two looks", values.whole, "SECONDS", "1"),
+            latest("List the processes of the one created last"),
+            flag("once", "Print one look instead of the full screen"),
+            Option(("record",), Kind.VALUE, "Write each look to a new file, one JSON object a line; without a terminal"
+                   " nothing is shown", metavar="FILE", completes=Completes.FILES),
+            Option(("replay",), Kind.VALUE, "Show a recording instead of what is there", metavar="FILE",
+                   completes=Completes.FILES),
+            Option(("size",), Kind.VALUE, "With --once: WIDTHxHEIGHT of the table or picture", metavar="SIZE"),
+        ),
+        (Positional("CONTAINER", 0, 1, Completes.RUNNING_CONTAINERS), Positional("FIELD", 0, None)),
+        stop_at_first_positional=True,
+        examples=(
+            "wpod top",
+            "wpod top --record figures.jsonl",
+            "wpod top --replay figures.jsonl",
+            "wpod top --once --filter 'kind:wasm total>1M'",
+            "wpod top web pid user comm",
         ),
     )  # fmt: skip
 

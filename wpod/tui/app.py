@@ -1,0 +1,485 @@
+"""The application of `wpod top`: joins the feed, the model, the views and the dialogs.
+
+Theory of operation. The model (wpod/top/model.py) is all there is to know; a key changes it and draws again. The feed's
+thread posts `Arrived`; of several that wait only the newest is taken. While a dialog is open the model is held: rows
+don't move under a question, and an action is about what was seen when its key was pressed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import signal
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from textual.app import ComposeResult, SystemCommand
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.screen import Screen
+from textual.theme import Theme as TextualTheme
+
+from wpod.errors import UsageError, WpodError
+from wpod.frozen import frozen, replace
+from wpod.top import palette
+from wpod.top.board import Look, status_words
+from wpod.top.detail import Tab
+from wpod.top.model import Model
+from wpod.top.moment import Item
+from wpod.top.rows import Sort
+from wpod.tui import keys
+from wpod.tui.actions import Action, Outcome, Target, carry_out, fitting, still_same, targets_of
+from wpod.tui.dialogs import ActionMenu, Choice, Confirm
+from wpod.tui.feed import Feed, News, Source, Wish
+from wpod.tui.filter_bar import FilterBar
+from wpod.tui.help_screen import Help
+from wpod.tui.lines import Styles
+from wpod.tui.reading import Tree, why
+from wpod.tui.terminal import Ability
+from wpod.tui.view_actions import ViewActions
+from wpod.tui.views import BoardView, DetailView
+
+_PANEL_FROM = 160
+_LEAST_INTERVAL, _MOST_INTERVAL = 0.5, 60.0
+_MESSAGE_SECONDS = 6.0
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+@frozen
+class Opening:
+    """What the application is started with. `root` is the global --root or None."""
+
+    source: Source
+    ability: Ability
+    interval: float = 1.0
+    filter_text: str = ""
+
+
+class TopApp(ViewActions, inherit_bindings=False):
+    """`run` gives the exit status; an error of the feed is in `failure`."""
+
+    CSS = """
+    Screen { layers: base; }
+    #sides { height: 1fr; }
+    #detail { display: none; }
+    .-detailed #detail { display: block; }
+    .-detailed #board { display: none; }
+    .-wide #detail { display: block; width: 79; }
+    .-wide #board { display: block; }
+    """
+    TITLE = "wpod top"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = keys.bindings()  # noqa: RUF012
+
+    class Arrived(Message):
+        """The feed has something in `inbox`."""
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__()
+        self._opening = opening
+        self.model = Model()
+        self.failure: WpodError | None = None
+        self._interval = opening.interval
+        self._message = ""
+        self._inbox: deque[News] = deque(maxlen=64)
+        self._hidden = False
+        self._ended = False
+        self._styles = Styles(palette.LIGHT if opening.ability.light else palette.DARK)
+        for theme in palette.THEMES.values():
+            self.register_theme(_textual_theme(theme))
+        self.theme = f"wpod-{'light' if opening.ability.light else 'dark'}"
+        self._feed = Feed(opening.source, self._told, self._wish())
+        self._board = BoardView(self.model, self._styles)
+        self._detail = DetailView(self.model, self._styles)
+        self._filter = FilterBar()
+        self._errands: set[asyncio.Task[None]] = set()
+
+    # --- life
+
+    def compose(self) -> ComposeResult:
+        """See `textual.widget.Widget.compose`."""
+        with Horizontal(id="sides"):
+            yield self._board
+            yield self._detail
+        yield self._filter
+
+    def on_mount(self) -> None:
+        """Everything begins here."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread: tests
+                loop.add_signal_handler(number, self.exit, 128 + number)
+        self.theme_changed_signal.subscribe(self, self._change_theme)
+        with contextlib.suppress(UsageError):
+            self.model.set_filter(self._opening.filter_text)
+        self._board.focus()
+        self._feed.start()
+        self.call_after_refresh(self.draw)
+
+    def on_unmount(self) -> None:
+        self._feed.stop()
+
+    def _told(self, news: News) -> None:
+        """In the feed's thread."""
+        self._inbox.append(news)
+        self.post_message(self.Arrived())
+
+    def on_top_app_arrived(self, _message: Arrived) -> None:
+        """Take all that came; draw once."""
+        changed = False
+        while self._inbox:
+            news = self._inbox.popleft()
+            if news.error is not None:
+                self.failure = news.error
+                self.exit(news.error.code)
+                return
+            if news.over:
+                self._ended = True
+                self.say("the recording has ended")
+            if news.closeup is not None:
+                self._detail.closeup = news.closeup
+            if news.moment is not None:
+                changed |= self.model.take(news.moment)
+        if changed or self._details:
+            self.draw()
+
+    # --- drawing
+
+    @property
+    def _wide(self) -> bool:
+        return self.size.width >= _PANEL_FROM
+
+    @property
+    def _details(self) -> bool:
+        return self._wide or self.screen.has_class("-detailed")
+
+    def draw(self) -> None:
+        """Show the model as it is, and tell the feed whom it shall look at."""
+        base = self.screen_stack[0] if self.screen_stack else None
+        if base is None:
+            return
+        base.set_class(self._wide, "-wide")
+        able = self._opening.ability
+        size = self._board.size
+        if size.width and size.height:
+            status = status_words(self.model, self._interval, replays=bool(self._opening.source.replay))
+            message = self._message or self._state_words()
+            self._board.draw(Look(size.width, size.height, status, able.ascii_only, self._letters, message,
+                                  place=self._opening.source.replay))  # fmt: skip
+        if self._details and self._detail.size.width:
+            self._detail.draw(letters=self._letters, ascii_only=able.ascii_only,
+                              panel=self._wide and not base.has_class("-detailed"))  # fmt: skip
+        self._feed.ask(self._wish())
+
+    @property
+    def _letters(self) -> bool:
+        return self._opening.ability.letters or bool(self.ansi_color)
+
+    def _state_words(self) -> str:
+        words = []
+        if self.model.filter_text:
+            words.append(f"filter: {self.model.filter_text}")
+        if self.model.tags:
+            words.append(f"{len(self.model.tags)} tagged")
+        if self.model.moment is not None and self.model.moment.problems:
+            words.append(self.model.moment.problems[0])
+        return "   ".join(words)
+
+    def _wish(self) -> Wish:
+        if not hasattr(self, "_board"):
+            return Wish(frozenset(), interval=self._interval)
+        row = self.model.selected if self._details else None
+        single = row is not None and not row.is_group and not row.vanished
+        return Wish(
+            fresh=frozenset(self.model.wanted(self._board.rows_shown)),
+            closeup=row.key if single and row is not None else "",
+            interval=self._interval,
+            hidden=self._hidden or self.model.frozen,
+        )
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.draw)
+
+    def say(self, words: str) -> None:
+        """A line at the bottom for some seconds."""
+        self._message = words
+        self.set_timer(_MESSAGE_SECONDS, lambda: self._unsay(words))
+        self.draw()
+
+    def _unsay(self, words: str) -> None:
+        if self._message == words:
+            self._message = ""
+            self.draw()
+
+    def _change_theme(self, theme: TextualTheme) -> None:
+        self._styles = Styles(palette.DARK if theme.dark else palette.LIGHT)
+        for view in (self._board, self._detail):
+            view.set_theme(self._styles)
+
+    def on_app_blur(self) -> None:
+        self._hidden = True
+        self._feed.ask(self._wish())
+
+    def on_app_focus(self) -> None:
+        self._hidden = False
+        self._feed.ask(self._wish(), soon=True)
+
+    # --- moving and looking
+
+    def action_move(self, lines: int) -> None:
+        """The cursor, or the page of the detail, goes by so many lines."""
+        if self.screen.has_class("-detailed"):
+            self._detail.scroll_lines(lines)
+        else:
+            self.model.move(lines)
+        self.draw()
+
+    def action_page(self, pages: int) -> None:
+        self.action_move(pages * max(1, self._board.table_height - 1))
+
+    def action_end(self, last: bool) -> None:
+        self.action_move(1_000_000 if last else -1_000_000)
+
+    def on_board_view_chosen(self, message: BoardView.Chosen) -> None:
+        self.model.move_to(message.line)
+        self.draw()
+        if message.opened:
+            self.action_open()
+
+    def on_board_view_wheel(self, message: BoardView.Wheel) -> None:
+        self.action_move(message.lines)
+
+    def action_open(self) -> None:
+        """Unfold a group, show a container in detail, open the tree of its inspect."""
+        row = self.model.selected
+        if row is None:
+            return
+        if self.screen.has_class("-detailed") and self._detail.tab is Tab.INSPECT:
+            self._open_tree()
+        elif row.is_group:
+            self.model.unfold(row, unfolded=not row.unfolded)
+            self.draw()
+        else:
+            self._show_detail(self._detail.tab)
+
+    def _show_detail(self, tab: Tab) -> None:
+        self._detail.tab, self._detail.scrolled = tab, 0
+        self.screen.add_class("-detailed")
+        self._detail.focus()
+        self._feed.ask(self._wish(), soon=True)
+        self.call_after_refresh(self.draw)
+
+    async def action_back(self) -> None:
+        """One step back: the detail, then the filter, then the tags."""
+        if self.screen.has_class("-detailed"):
+            self.screen.remove_class("-detailed")
+            self._board.focus()
+            self.call_after_refresh(self.draw)
+        elif self.model.filter_text:
+            self.model.set_filter("")
+        elif self.model.tags:
+            self.model.untag()
+        self.draw()
+
+    def action_tab(self, name: str) -> None:
+        if self.model.selected is not None:
+            self._show_detail(Tab[name])
+            if Tab[name] is Tab.INSPECT:
+                self._open_tree()
+
+    def action_tab_number(self, number: int) -> None:
+        self.action_tab(list(Tab)[number - 1].name)
+
+    def action_next_tab(self, steps: int) -> None:
+        tabs = list(Tab)
+        self._show_detail(tabs[(tabs.index(self._detail.tab) + steps) % len(tabs)])
+
+    def _open_tree(self) -> None:
+        row = self.model.selected
+        if row is not None and not row.is_group:
+            self._errand(self._show_tree(row.key, row.name))
+
+    async def _show_tree(self, container_id: str, name: str) -> None:
+        if self._opening.source.replay:
+            self.say("a recording has no inspect")
+            return
+        self.open_dialog(Tree(name, await Tree.read(container_id, self._root)))
+
+    def action_why(self) -> None:
+        """What `wpod memory` says about the selected one."""
+        row = self.model.selected
+        if row is None or row.is_group:
+            self.say("w is about one container")
+        elif self._opening.source.replay:
+            self.say("a recording can't be asked why")
+        else:
+            self._errand(self._show_why(row.key, row.name))
+
+    async def _show_why(self, container_id: str, name: str) -> None:
+        self.open_dialog(await why(container_id, name, self._root))
+
+    # --- the view
+
+    def action_filter(self) -> None:
+        self._filter.open(self.model.filter_text)
+
+    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
+        with contextlib.suppress(UsageError):  # half a condition: it is being typed
+            self.model.set_filter(message.text)
+        self.draw()
+
+    def on_filter_bar_accepted(self, message: FilterBar.Accepted) -> None:
+        """The filter stays; a wrong one is told."""
+        self._board.focus()
+        try:
+            self.model.set_filter(message.text)
+        except UsageError as error:
+            self.say(f"error: {error.message}")
+        self.draw()
+
+    def on_filter_bar_cancelled(self, message: FilterBar.Cancelled) -> None:
+        self._board.focus()
+        self.model.set_filter(message.text)
+        self.draw()
+
+    def action_choose_sort(self) -> None:
+        choice = Choice("Sort by", [(one.value, one.value) for one in Sort], self.model.arrangement.sort.value)
+        self.open_dialog(choice, lambda name: self.action_sort(name) if name else None)
+
+    # --- time
+
+    def action_freeze(self) -> None:
+        self.model.freeze()
+        self.draw()
+        self._feed.ask(self._wish(), soon=not self.model.frozen)
+
+    def action_interval(self, factor: float) -> None:
+        self._interval = min(_MOST_INTERVAL, max(_LEAST_INTERVAL, self._interval * factor))
+        self._feed.ask(self._wish(), soon=True)
+        self.draw()
+
+    # --- changing something
+
+    @property
+    def _root(self) -> str:
+        return self._opening.source.root or ""
+
+    def open_dialog(self, dialog: Screen[Any], answered: Any = None) -> None:
+        """Open something above the rows, which stay as they are until it closes."""
+        self.model.hold()
+
+        def closed(answer: Any) -> None:
+            self.model.release()
+            if answered is not None:
+                answered(answer)
+            self.draw()
+
+        self.push_screen(dialog, closed)
+
+    def action_menu(self) -> None:
+        """What can be done to the tagged ones, or to the selected one."""
+        items = self.model.acted_on
+        if not self._may_act(items):
+            return
+        targets = targets_of(items)
+        self.open_dialog(ActionMenu(items), lambda action: self._ask(action, items, targets) if action else None)
+
+    def action_act(self, name: str) -> None:
+        items = self.model.acted_on
+        if self._may_act(items):
+            self._ask(Action[name], items, targets_of(items))
+
+    def _may_act(self, items: list[Item]) -> bool:
+        if self._opening.source.replay:
+            self.say("a recording can't be changed")
+        elif self.model.steps_back:
+            self.say("this is the past: 0 goes back to live")
+        elif not items:
+            self.say("there is no container here")
+        else:
+            return True
+        return False
+
+    def _ask(self, action: Action, items: list[Item], targets: tuple[Target, ...]) -> None:
+        fit = {item.container_id for item in fitting(action, items)}
+        chosen = tuple(one for one in targets if one.container_id in fit)
+        if not chosen:
+            self.say(f"{action.label}: {action.unfit or 'fits none of them'}")
+        elif action.destroys:
+            self.open_dialog(Confirm.of(action, chosen, self._root),
+                             lambda yes: self._errand(self._do(action, chosen)) if yes else None)  # fmt: skip
+        else:
+            self._errand(self._do(action, chosen))
+
+    async def _do(self, action: Action, targets: tuple[Target, ...]) -> None:
+        now = self.model.moment.items if self.model.moment is not None else ()
+        kept, dropped = still_same(targets, now)
+        self.say(f"{action.label}: {len(kept)} …" if kept else f"{action.label}: gone meanwhile")
+        outcome = await carry_out(action, kept, self._root)
+        self.model.untag()
+        self.say(_outcome_words(outcome, len(dropped)))
+        self._feed.ask(self._wish(), soon=True)
+
+    def _errand(self, work: Any) -> None:
+        """Something that takes time, beside everything else."""
+        task = asyncio.ensure_future(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    # --- others
+
+    def action_copy(self) -> None:
+        """The command for what is shown."""
+        items = self.model.acted_on
+        words = {Tab.LOGS: "logs -f", Tab.INSPECT: "inspect", Tab.PROCESSES: "top", Tab.MEMORY: "memory"}
+        verb = words.get(self._detail.tab, "stats") if self.screen.has_class("-detailed") else "stats"
+        root = ("--root", self._root) if self._root else ()
+        text = shlex.join(("wpod", *root, *verb.split(), *(one.facts.name for one in items)))
+        self.copy_to_clipboard(text)
+        self.say(f"copied: {text}")
+
+    def action_help(self) -> None:
+        self.open_dialog(Help(keys.help_rows()))
+
+    async def action_quit(self) -> None:
+        self.exit(0)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Everything that a key does, by its name."""
+        for one in keys.KEYS:
+            if one.words and one.action not in ("command_palette", "move(1)", "move(-1)"):
+                yield SystemCommand(f"{one.group}: {one.words}", one.shown, lambda action=one.action: self._run(action))
+        for name in palette.THEMES:
+            yield SystemCommand(f"Theme: {name}", "colours", lambda name=name: setattr(self, "theme", f"wpod-{name}"))
+
+    def _run(self, action: str) -> None:
+        self.call_later(self.run_action, action)
+
+
+def _outcome_words(outcome: Outcome, dropped: int) -> str:
+    if outcome.failures:
+        first = outcome.failures[0]
+        more = f" (and {len(outcome.failures) - 1} more)" if len(outcome.failures) > 1 else ""
+        return f"error: {first.text}{more}" + (f"; hint: {first.hint}" if first.hint else "")
+    gone = f", {dropped} were gone" if dropped else ""
+    return f"{outcome.action.label}: {', '.join(outcome.done[:4]) or 'nothing'}{gone}"
+
+
+def _textual_theme(theme: palette.Theme) -> TextualTheme:
+    colours = theme.colours
+    return TextualTheme(
+        name=f"wpod-{theme.name}", primary=colours["key"], warning=colours["warn"], error=colours["bad"],
+        success=colours["good"], foreground=colours["text"], background=colours["ground"], surface=colours["ground"],
+        panel=colours["selected"], dark=theme.dark,
+    )  # fmt: skip
+
+
+def run(opening: Opening) -> int:
+    """The whole application; the exit status. Raises WpodError where it couldn't go on."""
+    app = TopApp(replace(opening))
+    status = app.run()
+    if app.failure is not None:
+        raise app.failure
+    return status if status is not None else (app.return_code or 0)

@@ -1,0 +1,142 @@
+"""What is read about one container: why it has its memory, and its inspect as a tree; both from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, ClassVar
+
+import rich.text
+from textual import widgets
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+from textual.widgets.tree import TreeNode
+
+from wpod import programs
+from wpod.errors import WpodError
+from wpod.output.streams import visible
+from wpod.tui.dialogs import Dialog, plain
+
+_LONGEST_VALUE = 2000
+
+
+async def _asked(words: tuple[str, ...], root: str) -> tuple[bool, str]:
+    """What wpod says to these words: whether it is an answer, and the text."""
+    where = ("--root", root) if root else ()
+    try:
+        finished = await programs.run_apart((*programs.own_command(), *where, *words), environment=os.environ)
+    except WpodError as error:
+        return False, error.message
+    if finished.status:
+        return False, finished.stderr.decode(errors="replace").strip()
+    return True, finished.stdout.decode(errors="replace")
+
+
+class Text(Dialog[None]):
+    """Text to read."""
+
+    DEFAULT_CSS = """
+    Text > VerticalScroll {
+        width: 100%;
+        max-width: 120;
+        height: auto;
+        max-height: 100%;
+        padding: 0 1;
+        border: round $primary;
+        background: $surface;
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,w,enter", "close", "Close", show=False),
+        Binding("j,down", "scroll('down')", "Down", show=False),
+        Binding("k,up", "scroll('up')", "Up", show=False),
+        Binding("pagedown,space", "scroll('page_down')", "Page down", show=False),
+        Binding("pageup", "scroll('page_up')", "Page up", show=False),
+    ]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._heading, self._text = title, text
+
+    def compose(self) -> ComposeResult:
+        """See `textual.widget.Widget.compose`."""
+        box = VerticalScroll()
+        box.border_title = plain(self._heading).markup
+        box.border_subtitle = plain("Esc: close").markup
+        with box:
+            yield Static(plain(self._text))
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+    def action_close(self) -> None:
+        self.answer(None)
+
+    def action_scroll(self, where: str) -> None:
+        """Move the text as the key of that name does, without an animation."""
+        getattr(self.query_one(VerticalScroll), f"scroll_{where}")(animate=False)
+
+
+async def why(container_id: str, name: str, root: str) -> Text:
+    """What `wpod memory` says about it."""
+    _, text = await _asked(("memory", container_id), root)
+    return Text(f"why {name}", text.replace(container_id, name))
+
+
+class Tree(Dialog[None]):
+    """A document as a tree, opened at its first level."""
+
+    DEFAULT_CSS = """
+    Tree > #tree {
+        width: 100%;
+        height: 100%;
+        border: round $primary;
+        background: $surface;
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,d", "close", "Close", show=False)]
+
+    def __init__(self, title: str, document: object) -> None:
+        super().__init__()
+        self._heading, self._document = title, document
+
+    @staticmethod
+    async def read(container_id: str, root: str) -> object:
+        """What `wpod inspect` says; an error as a document."""
+        answered, text = await _asked(("container", "inspect", container_id), root)
+        if not answered:
+            return {"error": text}
+        found: list[object] = json.loads(text)
+        return found[0] if found else {}
+
+    def compose(self) -> ComposeResult:
+        """See `textual.widget.Widget.compose`."""
+        tree: widgets.Tree[None] = widgets.Tree(_text(self._heading), id="tree")
+        tree.border_subtitle = plain("Enter: fold  Esc: close").markup
+        _grow(tree.root, self._document)
+        tree.root.expand()
+        yield tree
+
+    def on_mount(self) -> None:
+        self.query_one("#tree").focus()
+
+    def action_close(self) -> None:
+        self.answer(None)
+
+
+def _text(words: str) -> rich.text.Text:
+    """As it is, not markup."""
+    return rich.text.Text(visible(words))
+
+
+def _grow(node: TreeNode[None], value: Any) -> None:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        if isinstance(inner, (dict, list)) and inner:
+            _grow(node.add(_text(str(key))), inner)
+        else:
+            node.add_leaf(_text(f"{key}: {json.dumps(inner, ensure_ascii=False)[:_LONGEST_VALUE]}"))

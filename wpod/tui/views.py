@@ -1,0 +1,117 @@
+"""The two views of a model: the board, and the detail beside it or in its place."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.message import Message
+
+from wpod.top.board import Board, Look
+from wpod.top.detail import Closeup, Detail, Page, Tab
+from wpod.top.model import Model
+from wpod.top.rows import Row
+from wpod.top.text import Line
+from wpod.tui.lines import Lines, Styles
+
+_FIRST_ROW = 4  # below the machine's lines and the heading
+_WHEEL_LINES = 3
+
+
+class BoardView(Lines, can_focus=True):
+    """The first screen. The mouse chooses and opens rows; keys are the application's."""
+
+    class Chosen(Message):
+        """A row was clicked; `opened` is a second click."""
+
+        def __init__(self, line: int, *, opened: bool) -> None:
+            super().__init__()
+            self.line = line
+            self.opened = opened
+
+    class Wheel(Message):
+        """The table is to be moved by so many lines."""
+
+        def __init__(self, lines: int) -> None:
+            super().__init__()
+            self.lines = lines
+
+    def __init__(self, model: Model, styles: Styles) -> None:
+        super().__init__(styles, id="board")
+        self._model = model
+        self.top = 0
+        self.rows_shown: list[Row] = []
+        self.table_height = 1
+
+    def draw(self, look: Look) -> None:
+        """Show the model as it is now, scrolled so that the cursor's row is in sight where the view follows it."""
+        board = Board(self._model, look, self.top)
+        if self._model.follows or not self.rows_shown:
+            position = self._model.position
+            top = max(min(board.top, position), position - board.table_height + 1)
+            if top != board.top:
+                board = Board(self._model, look, top)
+        self.top, self.rows_shown, self.table_height = board.top, board.rows_shown, board.table_height
+        self.show(board.lines())
+
+    def on_click(self, event: events.Click) -> None:
+        line = event.y - _FIRST_ROW
+        if 0 <= line < len(self.rows_shown):
+            self.post_message(self.Chosen(self.top + line, opened=event.chain > 1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.post_message(self.Wheel(_WHEEL_LINES))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.post_message(self.Wheel(-_WHEEL_LINES))
+
+
+class DetailView(Lines, can_focus=True):
+    """One row in detail: a page of tabs, or all at once as a panel."""
+
+    DEFAULT_CSS = """
+    DetailView.-panel {
+        width: 79;
+    }
+    """
+
+    def __init__(self, model: Model, styles: Styles) -> None:
+        super().__init__(styles, id="detail")
+        self._model = model
+        self.closeup: Closeup | None = None
+        self.tab = Tab.MEMORY
+        self.scrolled = 0
+
+    def draw(self, *, letters: bool, ascii_only: bool, panel: bool) -> None:
+        """Show the selected row."""
+        row = self._model.selected
+        width, height = self.size.width, self.size.height
+        if row is None or not width:
+            self.show([])
+            return
+        detail = Detail(self._model, row, self.closeup, Page(width, height - 2, letters, ascii_only))
+        if panel:
+            self.show(detail.panel())
+            return
+        lines = detail.lines(self.tab)
+        self.scrolled = max(0, min(self.scrolled, len(lines) - (height - 2)))
+        self.show([self._tabs(row), (), *lines[self.scrolled : self.scrolled + height - 2]])
+
+    def _tabs(self, row: Row) -> Line:
+        spans: list[tuple[str, str]] = [(f" {row.name}  ", "title")]
+        for tab in Tab:
+            here = tab is self.tab
+            spans.append((f"[{tab.value}]" if here else f" {tab.value} ", "key" if here else "dim"))
+        return tuple(spans)
+
+    def scroll_lines(self, lines: int) -> None:
+        """Move the page by lines."""
+        self.scrolled = max(0, self.scrolled + lines)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.post_message(BoardView.Wheel(_WHEEL_LINES))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.post_message(BoardView.Wheel(-_WHEEL_LINES))
