@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -113,8 +114,10 @@ class Terminal:
 
     def close(self) -> None:
         os.write(self.master, b"q")
-        self.quiet(1)
-        os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # EIO: it has ended
+            self.quiet(_QUIET_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(self.master)
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # system-packages.sh SET...: makes sure that the Debian packages of each SET are installed.
 # Sets: build, run, test, bench, vm. As root they are installed; as a user the missing ones are named.
+# system-packages.sh --list SET: only names those of a set.
 set -eu
 
 packages_of() {
@@ -28,6 +29,11 @@ available_only() { # packages that some suites have and others don't need (libpo
         esac
     done
 }
+
+if [ "$1" = --list ]; then
+    packages_of "$2"
+    exit
+fi
 
 wanted=
 for set in "$@"; do wanted="$wanted $(packages_of "$set")"; done

@@ -17,9 +17,9 @@ disk_size=3G
 
 # What the tests need (systemd with a bus for each user, delegation, ssh), what wpod needs, and what the initrd needs.
 packages="systemd systemd-sysv dbus dbus-user-session libpam-systemd udev kmod openssh-server iproute2 procps
-    python3 crun uidmap golang-github-containers-common ca-certificates busybox-static"
+    python3 golang-github-containers-common ca-certificates busybox-static $("$here/system-packages.sh" --list run)"
 
-key=$(sha256sum < "$here/vm-image.sh" | cut -c1-64)
+key=$({ echo "$packages"; cat "$here/vm-image.sh"; } | sha256sum | cut -c1-64)
 [ "$(cat "$directory/.key" 2>/dev/null || true)" != "$key" ] || exit 0
 [ "$(id -u)" = 0 ] || {
     echo "error: the image of the virtual machine can only be made by root" >&2

@@ -134,3 +134,8 @@ def test_a_wrong_condition_is_told(text: str) -> None:
         return
     with pytest.raises(UsageError):
         Filter(text, lambda _: None, NOW)
+
+
+def test_numbers_in_names_are_sorted_as_numbers() -> None:
+    items = [item(f"web-{number}", image=str(number)) for number in (10, 9, 1)]
+    assert names(rows(items, sort=Sort.NAME)) == ["web-1", "web-9", "web-10"]

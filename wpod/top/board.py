@@ -26,6 +26,7 @@ KEYS = "Enter detail  / filter  M P D sort  o group  l logs  w why  x act  ? hel
 _PINNED = 3
 _STRIP = 5  # with the line of keys
 _ENOUGH_EXPLAINED = 0.95
+_FAR_LIMIT = 4  # times the total: parts could not be told from each other
 _SHORT = 15  # below this height there is no strip, and nothing pinned but the sum
 
 
@@ -236,11 +237,13 @@ def _rule(row: Row, width: int, rule: str, *, ascii_only: bool) -> Line:
 
 
 def whole_bar(row: Row, cells: int, drawn: Drawing) -> Line:
-    """All parts of the selected one, on the scale of its limit or, without one, of its total."""
+    """All parts of the selected one, on the scale of its limit, or of its total where that is a small part of it."""
     total = row.memory.total
     if total is None:
         return ((" " * cells, ""),)
     bite = first_to_bite(row.item.limits) if not row.is_group else None
+    if bite is not None and bite.allowed > _FAR_LIMIT * total:
+        bite = None
     marks = Marks(bite.allowed, reserved(row.memory)) if bite is not None else NO_MARKS
     scale = max(total, bite.allowed if bite is not None else 0)
     return bar(segments(row.memory), cells, scale, drawn.style, marks)

@@ -211,12 +211,19 @@ class Detail:
             return [self._note("it has no processes" if not self._row.item.facts.pid else "…")]
         lines: list[Line] = [((f" {'PID':>7} {'CPU%':>5} {'RSS':>6} {'THR':>4}  COMMAND", "key"),)]
         for depth, process in process_tree(closeup.processes):
-            command = "  " * depth + " ".join(process.command)
+            command = "  " * depth + self._command(process)
             figures = (f" {process.pid:>7} {percent(process.cpu_percent):>5} {amount(process.resident):>6}"
                        f" {process.threads:>4}  ")  # fmt: skip
             text = fit(command, max(0, self._page.width - len(figures)), ascii_only=self._page.ascii_only)
             lines.append(((figures, "text"), (text, "title" if not depth else "text")))
         return lines
+
+    def _command(self, process: ProcessRow) -> str:
+        """Its words; of a wasm container those of the guest, for the runner's own say nothing."""
+        facts = self._row.item.facts
+        if facts.kind == "wasm" and process.pid == facts.pid:
+            return f"wpod-runner: {facts.command}"
+        return " ".join(process.command)
 
     def log(self, height: int) -> list[Line]:
         """The last lines of its log."""

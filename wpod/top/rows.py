@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from wpod.frozen import field, frozen
@@ -10,6 +11,7 @@ from wpod.model.memory import UNKNOWN, Breakdown, Part
 from wpod.top.moment import Item, State
 
 _FOLDED_FROM = 2
+_DIGITS = re.compile("([0-9]+)")
 
 
 class Sort(enum.Enum):
@@ -184,13 +186,18 @@ def _common_name(names: Sequence[str]) -> str:
 def _sorted(rows: list[Row], arrangement: Arrangement) -> list[Row]:
     """Greatest first, names from a to z; what isn't known comes last either way."""
     key = _KEYS[arrangement.sort]
-    rows.sort(key=lambda row: row.name)
+    rows.sort(key=lambda row: _natural(row.name))
     if arrangement.sort is Sort.NAME:
         return rows[::-1] if arrangement.inverted else rows
     known = [row for row in rows if key(row) is not None]
     rest = [row for row in rows if key(row) is None]
     known.sort(key=lambda row: key(row) or 0, reverse=not arrangement.inverted)
     return known + rest
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """api-2 before api-10."""
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in _DIGITS.split(name)]
 
 
 _KEYS: dict[Sort, Callable[[Row], float | None]] = {
