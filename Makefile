@@ -12,7 +12,7 @@ PARTS := wpod/libexec/wpod-runner wpod/libexec/wpod-monitor wpod/libexec/wpod-ne
 	wpod/libexec/wpod-pasta-pages.so
 CARGO := cargo --locked --quiet
 
-.PHONY: help demo test unit contract bench bench-guard lint snapshots docs shell build install uninstall vm clean \
+.PHONY: help demo test unit contract bench bench-guard lint snapshots pictures docs shell build install uninstall vm clean \
 	check-toolchain packages test-packages account
 .DELETE_ON_ERROR:
 
@@ -83,6 +83,9 @@ bench-guard: build ## which ratios have grown since the recorded ones (as root, 
 
 snapshots: build ## write the expected outputs of tests/cli anew
 	WPOD_TESTS_WRITE_SNAPSHOTS=1 $(PYTEST) tests/cli/test_snapshots.py -n $(JOBS)
+
+pictures: build ## the pictures of wpod top in docs/ and tests/ anew, from recordings
+	$(VENV)/bin/python -m tests.tui.pictures
 
 docs: build ## write what is made from the option table: completions and docs/compatibility.md
 	$(VENV)/bin/python -m wpod.cli.generate

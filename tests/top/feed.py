@@ -65,10 +65,14 @@ def moment(items: Iterable[Item], seconds: float = 0.0, helpers: Iterable[Helper
     return Moment(found, tuple(helpers), host, START + int(seconds * SECOND), 1.0 if seconds else 0.0)
 
 
-def village() -> list[Item]:
-    """Some of everything: replicas, a native one at its limit, one that grows, one that was killed, one that ended."""
+def village(second: int = 480) -> list[Item]:
+    """Some of everything: replicas, one that grows towards its limit, one near it, one killed, one that ended.
+
+    The one that grows has all its memory at second 480.
+    """
     replicas = [item(f"api-{number}", "wasm", family="api") for number in range(1, 41)]
-    database = limited(item("db", memory=breakdown(41 * MEGABYTE, cache=7 * MEGABYTE)), 77 * MEGABYTE, 57 * MEGABYTE)
+    own = 41 * MEGABYTE - (480 - second) * (20 << 10)
+    database = limited(item("db", memory=breakdown(own, cache=7 * MEGABYTE)), 77 * MEGABYTE, own + 16 * MEGABYTE)
     report = limited(
         item("report", "wasm", breakdown(4 * MEGABYTE, linear=9 * MEGABYTE, linear_size=12 * MEGABYTE,
                                          linear_limit=14 * MEGABYTE, helpers=0)),

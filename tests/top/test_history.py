@@ -74,6 +74,17 @@ def test_steps_that_were_left_out_are_unknown() -> None:
     assert [series.total(step) for step in range(1, 5)] == [None] * 4
 
 
+def test_a_look_stands_for_the_time_since_the_one_before() -> None:
+    history = History()
+    for second in (0, 12, 24):
+        history.add(replace(moment([item("a")], second), interval=12.0))
+    series = history.series(identifier("a"))
+    assert series is not None
+    assert None not in [series.total(step) for step in range(13)]
+    history.add(replace(moment([item("a")], 80), interval=12.0))
+    assert series.total(20) is None
+
+
 def test_a_window_adds_what_is_known() -> None:
     one, other = Series(), Series()
     for step in range(4):

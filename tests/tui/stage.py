@@ -39,14 +39,16 @@ async def until(pilot: Pilot[int], holds: Callable[[], object]) -> None:
     raise AssertionError(f"it never became so; {app.screen_stack} shows\n{text(app)}")
 
 
-def play(source: Source, part: Part, size: tuple[int, int] = (80, 24), ability: Ability | None = None) -> TopApp:
+def play(
+    source: Source, part: Part, size: tuple[int, int] = (80, 24), ability: Ability | None = None, interval: float = 0.5
+) -> TopApp:
     """Run the application until the part is over; the first moment is there when it begins.
 
     Where the application ends before, the part isn't played.
     """
 
     async def whole() -> TopApp:
-        app = TopApp(Opening(source, ability or Ability(), 0.5))
+        app = TopApp(Opening(source, ability or Ability(), interval))
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: app.model.moment is not None or app.failure is not None)
             if app.failure is None:

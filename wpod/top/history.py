@@ -59,13 +59,14 @@ class Series:
         """The step after the newest."""
         return self.first + len(self)
 
-    def put(self, step: int, item: Item) -> None:
-        """What the container has at a step; steps that were left out are unknown."""
+    def put(self, step: int, item: Item, stands_for: int = 1) -> None:
+        """What the container has at a step, which stands for so many before it; others left out are unknown."""
         if not len(self):
             self.first = step
+        values = _packed(item)
         while self.end < step:
-            self._append([_UNKNOWN] * _COLUMNS)
-        self._append(_packed(item))
+            self._append(values if self.end > step - stands_for else [_UNKNOWN] * _COLUMNS)
+        self._append(values)
         self.marks = [one for one in self.marks if one[0] >= self.first]
 
     def _append(self, values: Sequence[int]) -> None:
@@ -170,9 +171,10 @@ class History:
         if step <= self.step:
             return
         self.step = step
+        stands_for = int(moment.interval / STEP_SECONDS) + 2  # looks are never quite even
         self.moments[step] = moment.wall_nanoseconds
         for item in moment.items:
-            self._take(step, item)
+            self._take(step, item, stands_for)
         oldest = step - PLACES
         for gone in [key for key, one in self._series.items() if one.end <= oldest]:
             del self._series[gone]
@@ -180,7 +182,7 @@ class History:
         for passed in [key for key in self.moments if key <= oldest]:
             del self.moments[passed]
 
-    def _take(self, step: int, item: Item) -> None:
+    def _take(self, step: int, item: Item, stands_for: int) -> None:
         container_id, facts = item.container_id, item.facts
         if item.memory.own is None and container_id not in self._series:
             return
@@ -195,7 +197,7 @@ class History:
                 series.marks.append((step, MarkKind.START))
             elif before[1] and run[1] and before[1] != run[1]:
                 series.marks.append((step, MarkKind.LIMIT))
-        series.put(step, item)
+        series.put(step, item, stands_for)
 
     def series(self, container_id: str) -> Series | None:
         """Of one container, None where nothing is known of it."""

@@ -86,7 +86,8 @@ class TopApp(ViewActions, inherit_bindings=False):
         self._inbox: deque[News] = deque(maxlen=64)
         self._hidden = False
         self._ended = False
-        self._styles = Styles(palette.LIGHT if opening.ability.light else palette.DARK)
+        theme_shown = palette.LIGHT if opening.ability.light else palette.DARK
+        self._styles = Styles(theme_shown, plain=opening.ability.letters)
         for theme in palette.THEMES.values():
             self.register_theme(_textual_theme(theme))
         self.theme = f"wpod-{'light' if opening.ability.light else 'dark'}"
@@ -214,7 +215,7 @@ class TopApp(ViewActions, inherit_bindings=False):
             self.draw()
 
     def _change_theme(self, theme: TextualTheme) -> None:
-        self._styles = Styles(palette.DARK if theme.dark else palette.LIGHT)
+        self._styles = Styles(palette.DARK if theme.dark else palette.LIGHT, plain=self._letters)
         for view in (self._board, self._detail):
             view.set_theme(self._styles)
 

@@ -27,7 +27,7 @@ from wpod.top.recording import Reader, Writer
 
 _LOG_LINES = 500
 _FROZEN_SECONDS = 2.0
-_FASTEST_REPLAY_SECONDS = 0.05
+_FASTEST_REPLAY_SECONDS = 0.01
 
 
 @frozen

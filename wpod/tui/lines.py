@@ -15,13 +15,15 @@ from wpod.top.palette import Theme
 from wpod.top.text import Line
 
 _KEPT_STYLES = 512
+_AREAS = frozenset((*palette.PARTS, "wasm", "native"))
 
 
 class Styles:
-    """The terminal's styles of roles, each made once."""
+    """The terminal's styles of roles, each made once. `plain`: parts are letters, which must be easy to read."""
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, theme: Theme, *, plain: bool = False) -> None:
         self._theme = theme
+        self._plain = plain
         self._made: dict[str, Style] = {}
 
     def of(self, role: str) -> Style:
@@ -30,7 +32,8 @@ class Styles:
         if found is None:
             if len(self._made) >= _KEPT_STYLES:
                 self._made.clear()
-            front, behind = palette.colours(self._theme, role)
+            shown = "|".join("text" if one in _AREAS else one for one in role.split("|")) if self._plain else role
+            front, behind = palette.colours(self._theme, shown)
             bold = role.partition("|")[0] in ("title", "bad", "key")
             found = Style(color=front, bgcolor=behind or self._theme.colours["ground"], bold=bold or None)
             if role.endswith("|selected"):  # seen without colours too

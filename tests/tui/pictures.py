@@ -1,0 +1,129 @@
+"""Pictures of the screen in all its states: those of the documents and those that tests compare.
+
+    .venv/bin/python -m tests.tui.pictures      writes them anew (`make pictures`)
+
+Those of the documents are of a recording of a real machine, the others of made-up moments with some of everything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tests.top.feed import MEGABYTE, moment, village
+from tests.tui.stage import play, recording, until
+from wpod.frozen import field, frozen
+from wpod.model.sample import HelperSample
+from wpod.tui.app import TopApp
+from wpod.tui.feed import Source
+from wpod.tui.terminal import Ability
+
+TOP = Path(__file__).parents[2]
+DOCUMENTS = TOP / "docs" / "pictures"
+SNAPSHOTS = Path(__file__).with_name("snapshots")
+MACHINE = DOCUMENTS / "machine.jsonl"
+_SMALL, _LARGE = (80, 24), (200, 60)
+_PLAIN = Ability(letters=True)
+
+
+@frozen
+class Picture:
+    """One state: which keys lead to it. `no_color` is the environment's NO_COLOR."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    size: tuple[int, int] = _SMALL
+    ability: Ability = field(default_factory=Ability)
+    no_color: bool = False
+    empty: bool = False
+
+
+def _states() -> Iterator[Picture]:
+    """Every state at 80x24; the first screen and the detail at 200x60 and without colours too."""
+    states = {
+        "first": (), "unfolded": ("j", "right"), "parts": ("v",), "work": ("v", "v"), "identity": ("v", "v", "v"),
+        "limit-scale": ("b",), "composition": ("b", "b"), "exact": ("u",), "helpers": ("h",),
+        "tagged": ("space", "space"), "grouped": ("o", "o"), "filtered": ("slash", *"db", "enter"), "nothing": ("slash", *"nobody", "enter"),
+        "killed": ("G",), "memory": ("enter",), "history": ("2",), "limits": ("3",), "network": ("7",),
+        "help": ("question_mark",), "sort-menu": ("f6",),
+    }  # fmt: skip
+    for name, keys in states.items():
+        yield Picture(name, keys)
+    for name in ("first", "unfolded", "killed", "help"):
+        yield Picture(f"{name}-200x60", states[name], _LARGE)
+    for name in ("first", "history", "help"):
+        yield Picture(f"{name}-no-color", states[name], ability=_PLAIN, no_color=True)
+    yield Picture("first-ascii", ability=Ability(letters=True, ascii_only=True), no_color=True)
+    yield Picture("first-light", ability=Ability(light=True))
+    yield Picture("empty", empty=True)
+    yield Picture("first-60x15", size=(60, 15))
+
+
+STATES = tuple(_states())
+OF_DOCUMENTS = (
+    Picture("top-80x24"),
+    Picture("top-wide", ("j",), (200, 50)),
+    Picture("top-history", ("j", "2")),
+    Picture("top-no-color", ability=_PLAIN, no_color=True),
+    Picture("top-light", ability=Ability(light=True)),
+)
+
+
+def drawn(picture: Picture, file: str) -> str:
+    """The picture (SVG) of a recording's end; the same recording gives the same text."""
+    found = []
+
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: app._ended)
+        app._message = ""
+        await pilot.press(*picture.keys)
+        await pilot.pause(0.1)
+        app._message = ""
+        app.draw()
+        await pilot.pause(0.1)
+        found.append(app.export_screenshot(title="wpod top"))
+
+    before = dict(os.environ)
+    os.environ["TZ"] = "UTC"
+    os.environ.pop("NO_COLOR", None)
+    if picture.no_color:
+        os.environ["NO_COLOR"] = "1"
+    time.tzset()
+    try:
+        play(Source(replay=file), part, picture.size, picture.ability, interval=0.001)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        time.tzset()
+    return "\n".join(line.rstrip() for line in found[0].splitlines()) + "\n"
+
+
+def made_up(directory: Path, *, empty: bool) -> str:
+    """A recording of eight minutes with some of everything, or of an empty store."""
+    if empty:
+        return recording(directory / "empty.jsonl", [moment([])])
+    helpers = [HelperSample("pasta", 9, (village()[40].container_id,), MEGABYTE, 0.1)]
+    return recording(
+        directory / "village.jsonl", (moment(village(second), second, helpers) for second in range(0, 480, 12))
+    )
+
+
+def main() -> int:
+    """Write all of them."""
+    with tempfile.TemporaryDirectory() as name:
+        for directory, pictures in ((DOCUMENTS, OF_DOCUMENTS), (SNAPSHOTS, STATES)):
+            directory.mkdir(exist_ok=True)
+            for picture in pictures:
+                file = str(MACHINE) if directory is DOCUMENTS else made_up(Path(name), empty=picture.empty)
+                (directory / f"{picture.name}.svg").write_text(drawn(picture, file))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
