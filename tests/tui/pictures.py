@@ -49,7 +49,8 @@ def _states() -> Iterator[Picture]:
     states = {
         "first": (), "unfolded": ("j", "right"), "parts": ("v",), "work": ("v", "v"), "identity": ("v", "v", "v"),
         "limit-scale": ("b",), "composition": ("b", "b"), "exact": ("u",), "helpers": ("h",),
-        "tagged": ("space", "space"), "grouped": ("o", "o"), "filtered": ("slash", *"db", "enter"), "nothing": ("slash", *"nobody", "enter"),
+        "tagged": ("space", "space"), "grouped": ("o", "o"), "filtered": ("slash", *"db", "enter"),
+        "nothing": ("slash", *"nobody", "enter"),
         "killed": ("G",), "memory": ("enter",), "history": ("2",), "limits": ("3",), "network": ("7",),
         "help": ("question_mark",), "sort-menu": ("f6",),
     }  # fmt: skip

@@ -22,7 +22,7 @@ from textual.screen import Screen
 from textual.theme import Theme as TextualTheme
 
 from wpod.errors import UsageError, WpodError
-from wpod.frozen import frozen, replace
+from wpod.frozen import frozen
 from wpod.top import palette
 from wpod.top.board import Look, status_words
 from wpod.top.detail import Tab
@@ -81,6 +81,7 @@ class TopApp(ViewActions, inherit_bindings=False):
         self._opening = opening
         self.model = Model()
         self.failure: WpodError | None = None
+        self.mistake: Exception | None = None
         self._interval = opening.interval
         self._message = ""
         self._inbox: deque[News] = deque(maxlen=64)
@@ -121,6 +122,15 @@ class TopApp(ViewActions, inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._feed.stop()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A mistake of ours: Textual would print a traceback with all local values; `run` raises it instead."""
+        if self.is_headless:  # the pilot of a test raises it
+            super()._handle_exception(error)
+            return
+        if self.mistake is None:
+            self.mistake = error
+        self.exit(1)
 
     def _told(self, news: News) -> None:
         """In the feed's thread."""
@@ -479,8 +489,10 @@ def _textual_theme(theme: palette.Theme) -> TextualTheme:
 
 def run(opening: Opening) -> int:
     """The whole application; the exit status. Raises WpodError where it couldn't go on."""
-    app = TopApp(replace(opening))
+    app = TopApp(opening)
     status = app.run()
     if app.failure is not None:
         raise app.failure
+    if app.mistake is not None:
+        raise app.mistake
     return status if status is not None else (app.return_code or 0)
