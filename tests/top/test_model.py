@@ -129,3 +129,13 @@ def test_counts() -> None:
     model = Model()
     model.take(moment(village()))
     assert model.counts() == (41, 2, 1)
+
+
+def test_trouble_is_told_in_one_line() -> None:
+    model = started("a")
+    assert model.trouble() == ""
+    broken = [replace(item(name, image=name), problem="its memory can't be read") for name in ("b", "c")]
+    model.take(moment([item("a", image="a"), *broken], 1))
+    assert model.trouble() == "b and 1 more: its memory can't be read"
+    model.take(replace(moment([], 2), problems=("the record of x is damaged",)))
+    assert model.trouble() == "the record of x is damaged"

@@ -283,6 +283,18 @@ class Model:
         keys = self.tags or (self.wanted((row,)) if row is not None and not row.vanished else set())
         return [item for item in self.moment.items if item.container_id in keys]
 
+    def trouble(self) -> str:
+        """What can't be told, in one line: records that can't be read, memory that is another user's; "" for nothing."""
+        if self.moment is None:
+            return ""
+        if self.moment.problems:
+            return self.moment.problems[0]
+        found = [item for item in self.moment.items if item.problem]
+        if not found:
+            return ""
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"{found[0].facts.name}{more}: {found[0].problem}"
+
     def counts(self) -> tuple[int, int, int]:
         """How many wasm and native ones run, and how many have failed."""
         items = self.moment.items if self.moment is not None else ()

@@ -194,8 +194,8 @@ class TopApp(ViewActions, inherit_bindings=False):
             words.append(f"filter: {self.model.filter_text}")
         if self.model.tags:
             words.append(f"{len(self.model.tags)} tagged")
-        if self.model.moment is not None and self.model.moment.problems:
-            words.append(self.model.moment.problems[0])
+        if trouble := self.model.trouble():
+            words.append(trouble)
         return "   ".join(words)
 
     def _wish(self) -> Wish:
