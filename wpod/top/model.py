@@ -284,7 +284,7 @@ class Model:
         return [item for item in self.moment.items if item.container_id in keys]
 
     def trouble(self) -> str:
-        """What can't be told, in one line: records that can't be read, memory that is another user's; "" for nothing."""
+        """What can't be read, in one line: records, memory that is another user's; "" where all can."""
         if self.moment is None:
             return ""
         if self.moment.problems:
