@@ -3,9 +3,12 @@ SHELL := /bin/sh
 PREFIX ?= /usr/local
 DESTDIR ?=
 VENV := .venv
-PYTEST := $(VENV)/bin/python -m pytest
-# Two workers: what starts containers waits more than it computes, but compiling guests does not.
+# What pytest makes of the tests is kept below build, also for whoever wants no __pycache__: seconds for each worker.
+PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath build/pycache) $(VENV)/bin/python -m pytest
+# Two workers: what starts containers waits now and then, but starting commands and compiling guests does not. Each
+# begins with a row of neighbours, which share what their fixtures make, and takes over from the other one at the end.
 JOBS ?= 2
+WORKERS := -n $(JOBS) --dist worksteal
 STAMPS := build/stamps
 RUST_SOURCES := $(shell find rust -path '*/target*' -prune -o -type f -print 2>/dev/null)
 PARTS := wpod/libexec/wpod-runner wpod/libexec/wpod-monitor wpod/libexec/wpod-network wpod/libexec/wpod-aot-compiler \
@@ -64,14 +67,14 @@ lint: build ## ruff, mypy, rustfmt, clippy
 	cd rust && $(CARGO) clippy --workspace --all-targets -- -D warnings
 
 unit: build ## the fast tests
-	$(PYTEST) tests/unit tests/meta -n $(JOBS)
+	$(PYTEST) tests/unit tests/meta $(WORKERS)
 
 contract: build test-packages account ## one suite over wasm and native, and over podman, which proves the suite
-	$(PYTEST) tests/contract -n $(JOBS)
+	$(PYTEST) tests/contract $(WORKERS)
 
 test: build test-packages account lint ## set everything up, lint, test
 	cd rust && $(CARGO) test --workspace
-	WPOD_TESTS_FORBID_SKIPS=1 $(PYTEST) -n $(JOBS) tests --ignore=tests/vm
+	WPOD_TESTS_FORBID_SKIPS=1 $(PYTEST) $(WORKERS) tests --ignore=tests/vm
 
 bench: build ## memory and times against podman, crun, runc and containerd (as root, on an idle machine)
 	@packaging/system-packages.sh test bench
@@ -82,7 +85,7 @@ bench-guard: build ## which ratios have grown since the recorded ones (as root, 
 	$(VENV)/bin/python -m bench.guard
 
 snapshots: build ## write the expected outputs of tests/cli anew
-	WPOD_TESTS_WRITE_SNAPSHOTS=1 $(PYTEST) tests/cli/test_snapshots.py -n $(JOBS)
+	WPOD_TESTS_WRITE_SNAPSHOTS=1 $(PYTEST) tests/cli/test_snapshots.py $(WORKERS)
 
 pictures: build ## the pictures of wpod top in docs/ and tests/ anew, from recordings
 	$(VENV)/bin/python -m tests.tui.pictures

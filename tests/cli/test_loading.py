@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
+from tests.conftest import Archives, load
 from tests.support import loading
 from tests.support.command import Wpod
 from tests.support.images import ImageSource
 
 
 def test_hot_commands_load_no_library(
-    fresh_one: Wpod, archives: Callable[[ImageSource], Path], probe_sources: dict[str, ImageSource]
+    fresh_one: Wpod, archives: Archives, probe_sources: dict[str, ImageSource]
 ) -> None:
-    for source in probe_sources.values():
-        fresh_one("load", "--quiet", "--input", archives(source)).ok()
+    load(fresh_one, archives, *probe_sources.values())
     wasm, native = (probe_sources[kind].name for kind in ("wasm", "native"))
     for arguments in (
         ("run", "-d", "--name", "one", wasm, "idle"),

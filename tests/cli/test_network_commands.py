@@ -86,20 +86,21 @@ def test_what_is_left_to_wpod_is_chosen_apart(fresh: Wpod) -> None:
     assert [block.startswith("fd") for block in blocks] == [False, True] * 3
 
 
-def test_ls(fresh: Wpod) -> None:
-    fresh("network", "create", "--label", "tier=back", "zeta").ok()
-    fresh("network", "create", "--label", "tier=front", "alpha").ok()
-    assert names(fresh) == ["alpha", "wpod", "zeta"]
-    table = fresh("network", "ls").ok().out.splitlines()
+def test_ls(fresh_one: Wpod) -> None:
+    fresh_one("network", "create", "--label", "tier=back", "zeta").ok()
+    fresh_one("network", "create", "--label", "tier=front", "alpha").ok()
+    assert names(fresh_one) == ["alpha", "wpod", "zeta"]
+    table = fresh_one("network", "ls").ok().out.splitlines()
     assert table[0].split() == ["NETWORK", "ID", "NAME", "DRIVER"]
     assert [line.split()[1:] for line in table[1:]] == [["alpha", "bridge"], ["wpod", "bridge"], ["zeta", "bridge"]]
-    assert fresh("network", "ls", "--noheading").ok().out.splitlines() == table[1:]
-    whole = fresh("network", "ls", "--no-trunc", "--noheading").ok().out.splitlines()
+    assert fresh_one("network", "ls", "--noheading").ok().out.splitlines() == table[1:]
+    whole = fresh_one("network", "ls", "--no-trunc", "--noheading").ok().out.splitlines()
     assert [len(line.split()[0]) for line in whole] == [64] * 3
     assert (
-        fresh("network", "ls", "--format", "{{.Name}}/{{.Driver}}", "--filter", "name=al").ok().line == "alpha/bridge"
+        fresh_one("network", "ls", "--format", "{{.Name}}/{{.Driver}}", "--filter", "name=al").ok().line
+        == "alpha/bridge"
     )
-    found = fresh("network", "ls", "--format", "json").ok().json
+    found = fresh_one("network", "ls", "--format", "json").ok().json
     assert [each["name"] for each in found] == ["alpha", "wpod", "zeta"]
     for terms, expected in {
         ("name=a",): ["alpha", "zeta"],
@@ -118,11 +119,11 @@ def test_ls(fresh: Wpod) -> None:
         ("until=1h", "name=a"): [],
         ("until=2100-01-01", "name=a"): ["alpha", "zeta"],
     }.items():
-        assert names(fresh, *(word for term in terms for word in ("--filter", term))) == expected, terms
-    fresh("network", "ls", "--filter", "colour=red").fails(125, "colour")
-    fresh("network", "ls", "--filter", "dangling=perhaps").fails(125, "dangling", "true or false")
-    fresh("network", "ls", "--filter", "until=perhaps").fails(125, "perhaps")
-    fresh("network", "ls", "--quiet", "--format", "json").fails(125, "cannot be used together")
+        assert names(fresh_one, *(word for term in terms for word in ("--filter", term))) == expected, terms
+    fresh_one("network", "ls", "--filter", "colour=red").fails(125, "colour")
+    fresh_one("network", "ls", "--filter", "dangling=perhaps").fails(125, "dangling", "true or false")
+    fresh_one("network", "ls", "--filter", "until=perhaps").fails(125, "perhaps")
+    fresh_one("network", "ls", "--quiet", "--format", "json").fails(125, "cannot be used together")
 
 
 REFUSED = {
@@ -169,16 +170,16 @@ REFUSED = {
 }
 
 
-def test_what_create_refuses(fresh: Wpod) -> None:
-    fresh("network", "create", "--subnet", _SUBNET, "--interface-name", "br-taken", "taken").ok()
+def test_what_create_refuses(fresh_one: Wpod) -> None:
+    fresh_one("network", "create", "--subnet", _SUBNET, "--interface-name", "br-taken", "taken").ok()
     for options, words in REFUSED.items():
-        fresh("network", "create", *options, "x").fails(125, words)
+        fresh_one("network", "create", *options, "x").fails(125, words)
     for name in ("", "-x", "a b", "a/b", "..", "ü", "a\nb", "host", "none", "bridge", "pasta", "default", "container"):
-        assert fresh("network", "create", "--", name).exits(125).err.count("error:") == 1
-    fresh("network", "create", "taken").fails(125, "network name taken already used")
-    assert fresh("network", "create", "--ignore", "taken").ok().line == "taken"
-    fresh("network", "create", "a", "b").exits(125)
-    assert names(fresh) == ["taken", "wpod"]
+        assert fresh_one("network", "create", "--", name).exits(125).err.count("error:") == 1
+    fresh_one("network", "create", "taken").fails(125, "network name taken already used")
+    assert fresh_one("network", "create", "--ignore", "taken").ok().line == "taken"
+    fresh_one("network", "create", "a", "b").exits(125)
+    assert names(fresh_one) == ["taken", "wpod"]
 
 
 def test_name_servers_of_a_network(fresh: Wpod) -> None:
@@ -208,17 +209,17 @@ def test_routes_and_who_gives_addresses(fresh: Wpod) -> None:
     )
 
 
-def test_what_is_not_there(fresh: Wpod) -> None:
-    fresh("network", "exists", "x").exits(1)
-    assert fresh("network", "inspect", "x").fails(125, "network not found: x").out == "[]\n"
-    fresh("network", "rm", "x").fails(1, "network not found: x")
-    fresh("network", "rm", "--force", "x").ok()
-    fresh("network", "connect", "x", "c").fails(125, "network not found: x")
-    fresh("network", "disconnect", "x", "c").fails(125, "no such container")
-    fresh("network", "connect", "wpod", "c").fails(125, "no such container")
-    fresh("network", "reload", "c").fails(125, "no such container")
-    fresh("network", "reload").fails(125)
-    assert fresh("network", "reload", "--all").ok().out == ""
+def test_what_is_not_there(fresh_one: Wpod) -> None:
+    fresh_one("network", "exists", "x").exits(1)
+    assert fresh_one("network", "inspect", "x").fails(125, "network not found: x").out == "[]\n"
+    fresh_one("network", "rm", "x").fails(1, "network not found: x")
+    fresh_one("network", "rm", "--force", "x").ok()
+    fresh_one("network", "connect", "x", "c").fails(125, "network not found: x")
+    fresh_one("network", "disconnect", "x", "c").fails(125, "no such container")
+    fresh_one("network", "connect", "wpod", "c").fails(125, "no such container")
+    fresh_one("network", "reload", "c").fails(125, "no such container")
+    fresh_one("network", "reload").fails(125)
+    assert fresh_one("network", "reload", "--all").ok().out == ""
 
 
 def test_rm_goes_on_past_what_is_not_there(fresh: Wpod) -> None:

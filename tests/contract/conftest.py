@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import pytest
 
@@ -113,7 +112,7 @@ def _subjects(
     places: base.Places,
     _stores: dict[str, Wpod],
     _peers: ExitStack,
-    archives: Callable[[ImageSource], Path],
+    archives: base.Archives,
     probe_sources: dict[str, ImageSource],
 ) -> Callable[[str], Subject]:
     """Makes subjects; kinds of one account share a store, filled once."""
@@ -123,9 +122,9 @@ def _subjects(
             wpod = places.new(account)
             if label == "podman":
                 wpod = _peers.enter_context(peer.podman(account, wpod.scratch))
-            kinds = ("native",) if label == "podman" else ("wasm", "native")
-            for kind in kinds:
-                wpod("load", "--quiet", "--input", archives(probe_sources[kind])).ok()
+                wpod("load", "--quiet", "--input", archives(probe_sources["native"])).ok()
+            else:
+                base.load(wpod, archives, *probe_sources.values())
             _stores[label] = wpod
         return _stores[label]
 

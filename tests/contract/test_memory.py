@@ -36,11 +36,11 @@ def load_sources() -> dict[str, ImageSource]:
 
 @pytest.fixture
 def load(
-    subject: Subject, load_sources: dict[str, ImageSource], archives: Callable[[ImageSource], Path]
+    subject: Subject, load_sources: dict[str, ImageSource], archives: base.Archives
 ) -> Iterator[Callable[..., str]]:
     """Starts a guest with these allocations, by its name; it is there when they are made."""
     image = load_sources[subject.kind]
-    subject.wpod("load", "--quiet", "--input", archives(image)).ok()
+    base.load(subject.wpod, archives, image)
 
     # All by one engine: the first ones would be interpreted while the compiler is at it, with more memory of their own.
     engine = ("--wasm-aot=require",) if subject.is_wasm else ()
@@ -292,10 +292,10 @@ def _hit(subject: Subject, name: str) -> Any:
 
 @pytest.mark.wasm
 def test_growth_that_is_refused_is_kept_with_its_pages(
-    subject: Subject, load_sources: dict[str, ImageSource], archives: Callable[[ImageSource], Path]
+    subject: Subject, load_sources: dict[str, ImageSource], archives: base.Archives
 ) -> None:
     """The guest ends by itself; what it was refused is told afterwards, and after another start."""
-    subject.wpod("load", "--quiet", "--input", archives(load_sources["wasm"])).ok()
+    base.load(subject.wpod, archives, load_sources["wasm"])
     image = load_sources["wasm"].name
     subject.wpod("run", "-d", "--name", "greedy", "--memory", "4m", image, "anonymous", "16384").ok()
     assert subject.wpod("wait", "greedy").ok().line == "3"
@@ -316,11 +316,11 @@ def test_growth_that_is_refused_is_kept_with_its_pages(
 
 @pytest.mark.native
 def test_a_kill_for_want_of_memory_is_kept_across_restarts(
-    subject: Subject, load_sources: dict[str, ImageSource], archives: Callable[[ImageSource], Path]
+    subject: Subject, load_sources: dict[str, ImageSource], archives: base.Archives
 ) -> None:
     if not subject.is_root:
         return  # no cgroup can be had here
-    subject.wpod("load", "--quiet", "--input", archives(load_sources["native"])).ok()
+    base.load(subject.wpod, archives, load_sources["native"])
     image = load_sources["native"].name
     volume = subject.wpod.account.directory(subject.wpod.scratch / "steps-of-the-killed")
     subject.wpod(

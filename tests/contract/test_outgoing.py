@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,11 +26,9 @@ def client() -> ImageSource:
 
 
 @pytest.fixture
-def wpod(
-    account: Account, places: base.Places, client: ImageSource, archives: Callable[[ImageSource], Path]
-) -> Iterator[Wpod]:
+def wpod(account: Account, places: base.Places, client: ImageSource, archives: base.Archives) -> Iterator[Wpod]:
     """wpod on a store of its own with the client in it, for each account."""
-    with base.filled(places.new(account), archives(client)) as made:
+    with base.filled(places.new(account), archives, client) as made:
         yield made
 
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,11 +31,9 @@ def server() -> ImageSource:
 
 
 @pytest.fixture
-def wpod(
-    account: Account, places: base.Places, server: ImageSource, archives: Callable[[ImageSource], Path]
-) -> Iterator[Wpod]:
+def wpod(account: Account, places: base.Places, server: ImageSource, archives: base.Archives) -> Iterator[Wpod]:
     """wpod on a store of its own with the server in it, for each account."""
-    with base.filled(places.new(account), archives(server)) as made:
+    with base.filled(places.new(account), archives, server) as made:
         yield made
 
 

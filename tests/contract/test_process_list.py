@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import conftest as base
 from tests.contract.conftest import Subject
 from tests.support import guests, images
 from tests.support.command import eventually
-from tests.support.images import ImageSource
 
 _GO_DURATION = re.compile(r"(\d+h)?(\d+m)?[0-9.]+(s|ms|µs)")
 
@@ -111,13 +109,13 @@ def test_names_are_those_of_the_root_that_the_guest_has(subject: Subject) -> Non
 
 
 @pytest.mark.own
-def test_names_of_a_large_image(subject: Subject, archives: Callable[[ImageSource], Path]) -> None:
+def test_names_of_a_large_image(subject: Subject, archives: base.Archives) -> None:
     """A wasm guest's root is an overlay then, which nobody but its runner has."""
     source = guests.SOURCES / "probe.c"
     program = guests.wasm_from_c(source) if subject.is_wasm else guests.native_from_c(source)
     more = {"data/large": images.File(b"x" * (2 << 20))}
     image = images.with_program(f"localhost/large-{subject.kind}:latest", program, wasm=subject.is_wasm, more=more)
-    subject.wpod("load", "--quiet", "--input", archives(image)).ok()
+    base.load(subject.wpod, archives, image)
     subject.wpod("run", "-d", "--name", "large", "--user", "app", image.name, "idle").ok()
     assert _top(subject, "large", "user,group") == [["app", "app"]]
 

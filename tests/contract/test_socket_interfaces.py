@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -37,11 +36,9 @@ def server(interface: str) -> ImageSource:
 
 
 @pytest.fixture
-def wpod(
-    account: Account, places: base.Places, server: ImageSource, archives: Callable[[ImageSource], Path]
-) -> Iterator[Wpod]:
+def wpod(account: Account, places: base.Places, server: ImageSource, archives: base.Archives) -> Iterator[Wpod]:
     """wpod on a store of its own with the server in it, for each account."""
-    with base.filled(places.new(account), archives(server)) as made:
+    with base.filled(places.new(account), archives, server) as made:
         yield made
 
 

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import session_directory
-from tests.support import leftovers
+from tests.support import leftovers, package_copy
 from tests.support.account import Account
+from wpod.formats import state_file
 
 _TOP = Path(__file__).parents[2]
 _APPLETS = "sh sleep echo cat ls id mount hostname stty kill head dd mkdir ln touch test chmod mknod readlink wc yes"
@@ -50,16 +51,13 @@ def until(condition: Callable[[], bool], what: str) -> None:
 @pytest.fixture(scope="session")
 def interpreter() -> str:
     """A Python that every account can execute."""
-    script = str(_TOP / "packaging" / "choose-python.sh")
-    return subprocess.run([script], check=True, capture_output=True, text=True).stdout.strip()
+    return package_copy.interpreter()
 
 
 @pytest.fixture(scope="session")
 def package() -> Path:
     """A copy of the package and the driver that every account can read."""
-    place = Path(tempfile.mkdtemp(prefix="native-", dir=session_directory()))
-    place.chmod(0o755)
-    shutil.copytree(_TOP / "wpod", place / "wpod", ignore=shutil.ignore_patterns("__pycache__"))
+    place = package_copy.made(session_directory())
     shutil.copy(Path(__file__).parent / "driver.py", place / "driver.py")
     return place
 
@@ -135,8 +133,12 @@ class Box:
         found: dict[str, Any] = json.loads(out)
         return found
 
+    def is_kept(self) -> bool:
+        """Whether the monitor lives; without a driver, for this is asked again and again."""
+        return state_file.read(str(self.base / self.identifier / "state"))[1]
+
     def wait_end(self) -> dict[str, Any]:
-        until(lambda: not self.state()["kept"], "the monitor lets go of the state file")
+        until(lambda: not self.is_kept(), "the monitor lets go of the state file")
         return self.state()
 
     @property

@@ -20,7 +20,7 @@ def test_the_runtime_and_our_programs_are_not_writable_from_inside(box: Box) -> 
     before = hashlib.sha256(crun.read_bytes()).hexdigest()
     (box.base / "lower" / "bin" / "evil").symlink_to("/proc/self/exe")
     box.start("evil", "--version")
-    until(lambda: not box.state()["kept"], "it has ended")
+    until(lambda: not box.is_kept(), "it has ended")
     assert hashlib.sha256(crun.read_bytes()).hexdigest() == before
 
 

@@ -137,7 +137,7 @@ def test_a_killed_monitor_leaves_a_container_that_can_be_ended(box: Box) -> None
     assert box.start("sleep", "1000") == "R"
     state = box.state()
     os.kill(state["keeper_pid"], signal.SIGKILL)
-    until(lambda: not box.state()["kept"], "the lock is free")
+    until(lambda: not box.is_kept(), "the lock is free")
     assert Path(f"/proc/{state['pid']}").exists()
     assert box.call("release")[0] == 0
     until(lambda: not _lives(state["pid"]), "the container has ended")

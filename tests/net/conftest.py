@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -33,14 +32,14 @@ def networked(
     account: Account,
     places: base.Places,
     host_namespace: int,
-    archives: Callable[[ImageSource], Path],
+    archives: base.Archives,
     probe_sources: dict[str, ImageSource],
 ) -> Iterator[Wpod]:
     """wpod on a store of its own with the native probe in it, for each account."""
     wpod = places.new(account)
     if account.uid == 0:
         wpod = dataclasses.replace(wpod, program=("nsenter", f"--net=/proc/{host_namespace}/ns/net", *wpod.program))
-    with base.filled(wpod, archives(probe_sources["native"])) as made:
+    with base.filled(wpod, archives, probe_sources["native"]) as made:
         yield made
 
 

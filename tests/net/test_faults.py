@@ -109,7 +109,7 @@ def test_rounds_of_connect_leave_nothing(networked: Wpod, host: Inside) -> None:
     networked("network", "create", "far").ok()
     inside = started(networked, "a", "--network", "bridge")
     before = links_of(host)
-    for _ in range(20):
+    for _ in range(8):
         networked("network", "connect", "far", "a").ok()
         networked("network", "disconnect", "far", "a").ok()
     assert links_of(host) - before <= {networked("network", "inspect", "-f", "{{.NetworkInterface}}", "far").ok().line}

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,12 +29,10 @@ _LISTENER = (
 
 
 @pytest.fixture
-def wpod(
-    places: base.Places, archives: Callable[[ImageSource], Path], probe_sources: dict[str, ImageSource]
-) -> Iterator[Wpod]:
+def wpod(places: base.Places, archives: base.Archives, probe_sources: dict[str, ImageSource]) -> Iterator[Wpod]:
     """wpod of an unprivileged user, on a store of its own."""
     user = next(one for one in accounts_available() if one.uid != 0)
-    with base.filled(places.new(user), archives(probe_sources["native"])) as made:
+    with base.filled(places.new(user), archives, probe_sources["native"]) as made:
         yield made
 
 

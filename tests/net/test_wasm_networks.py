@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from tests import conftest as base
 from tests.contract.test_outgoing import REFUSED
 from tests.net.inside import Inside
 from tests.net.test_native_networks import address_of as native_address_of
@@ -37,10 +36,9 @@ def wasm_sources() -> tuple[ImageSource, ...]:
 
 
 @pytest.fixture
-def mixed(networked: Wpod, archives: Callable[[ImageSource], Path], wasm_sources: tuple[ImageSource, ...]) -> Wpod:
+def mixed(networked: Wpod, archives: base.Archives, wasm_sources: tuple[ImageSource, ...]) -> Wpod:
     """As `networked`, with wasm images as well."""
-    for source in wasm_sources:
-        networked("load", "-q", "-i", str(archives(source))).ok()
+    base.load(networked, archives, *wasm_sources)
     return networked
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from tests.conftest import session_directory
 from tests.storage import fake_registry
 from tests.storage.fake_registry import FakeRegistry
 from tests.storage.unpacking import Box
-from tests.support import accounts_available, content, registry
+from tests.support import accounts_available, content, package_copy, registry
 from tests.support.account import Account
 from tests.support.command import Wpod
 from tests.support.content import Content
@@ -99,18 +98,13 @@ def locked_registry() -> Iterator[Registry]:
 @pytest.fixture(scope="session")
 def package() -> Path:
     """A copy of the package that every account can read."""
-    place = Path(tempfile.mkdtemp(prefix="package-", dir=session_directory()))
-    place.chmod(0o755)
-    top = Path(__file__).parents[2]
-    shutil.copytree(top / "wpod", place / "wpod", ignore=shutil.ignore_patterns("__pycache__", "libexec"))
-    return place
+    return package_copy.made(session_directory(), "libexec")
 
 
 @pytest.fixture(scope="session")
 def interpreter() -> str:
     """A Python that every account can execute."""
-    script = Path(__file__).parents[2] / "packaging" / "choose-python.sh"
-    return subprocess.run([script], check=True, capture_output=True, text=True).stdout.strip()
+    return package_copy.interpreter()
 
 
 def id_maps() -> list[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from pathlib import Path
 
+from tests.conftest import Archives, load
 from tests.support.command import Wpod
 from tests.support.images import ImageSource
 
 
 def test_other_containers_are_still_listed_and_started(
-    fresh_one: Wpod, archives: Callable[[ImageSource], Path], probe_sources: dict[str, ImageSource]
+    fresh_one: Wpod, archives: Archives, probe_sources: dict[str, ImageSource]
 ) -> None:
-    fresh_one("load", "--quiet", "--input", archives(probe_sources["wasm"])).ok()
+    load(fresh_one, archives, probe_sources["wasm"])
     image = probe_sources["wasm"].name
     damaged = fresh_one("create", "--name", "damaged", image, "line", "x").ok().line
     whole = fresh_one("create", "--name", "whole", image, "line", "alive").ok().line

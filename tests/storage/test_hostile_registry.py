@@ -101,6 +101,14 @@ def test_what_is_no_manifest_is_refused(impatient: Wpod, fake: FakeRegistry, wha
     assert result.stdout == b""
     assert "\x1b" not in result.err
     assert stored_blobs(impatient) == set()
+
+
+def test_a_registry_that_was_wrong_is_used_again(impatient: Wpod, fake: FakeRegistry) -> None:
+    fake.publish(GOOD)
+    for what in ("a manifest called an index", "another digest than stated", "fewer bytes than announced"):
+        fake.behave()
+        fake.on(MANIFEST, WRONG_MANIFESTS[what][0])
+        pull(impatient, fake.name()).exits(125)
     recovers(impatient, fake, GOOD)
 
 

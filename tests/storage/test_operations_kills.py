@@ -11,12 +11,13 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import Archives, load
 from tests.storage.conftest import noise
 from tests.storage.fake_registry import FakeRegistry
 from tests.support import content, guests, images
@@ -51,12 +52,13 @@ class Killer:
 
 
 @pytest.fixture
-def loaded(
-    fresh: Wpod, archives: Callable[[images.ImageSource], Path], probe_sources: dict[str, images.ImageSource]
-) -> Iterator[Wpod]:
-    """Both images, one container that runs and one that has ended, and a volume with a file."""
-    for source in probe_sources.values():
-        fresh("load", "--quiet", "--input", archives(source)).ok()
+def loaded(fresh: Wpod, archives: Archives, probe_sources: dict[str, images.ImageSource]) -> Iterator[Wpod]:
+    """Both images, one container that runs and one that has ended, and a volume with a file.
+
+    Containers have no network where the test says nothing of one: those are killed in tests/net.
+    """
+    fresh.of_new = ("--network", "none")
+    load(fresh, archives, *probe_sources.values())
     fresh("run", "-d", "--name", "kept", "-v", "kept-data:/data", WASM, "idle").ok()
     fresh("run", "--name", "ended", "-v", "kept-data:/data", WASM, "write", "/data/file", "kept content").ok()
     yield fresh
@@ -84,6 +86,7 @@ def remove_others(wpod: Wpod) -> None:
 
 
 def test_run(loaded: Wpod) -> None:
+    loaded.of_new = ()
     killer = Killer(loaded)
     usual = {image: killer.duration("run", "-d", "-v", "/more", image, "idle") for image in (WASM, NATIVE)}
     for image in (WASM, NATIVE) * 3:
@@ -181,7 +184,7 @@ def test_rm(loaded: Wpod) -> None:
     loaded("volume", "prune", "--force").ok()  # of a container whose record went before its anonymous volume
 
 
-def test_load(loaded: Wpod, archives: Callable[[images.ImageSource], Path]) -> None:
+def test_load(loaded: Wpod, archives: Archives) -> None:
     killer = Killer(loaded)
     more = {"large": File(noise(6 << 20), 0o644)}
     source = images.with_program(

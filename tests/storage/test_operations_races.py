@@ -15,6 +15,7 @@ from tests.support.command import eventually
 from tests.support.parallel import Outcome, together
 from wpod.errors import InUse, NotThere
 from wpod.model.container import Status
+from wpod.model.network import NetworkMode, NetworkOptions
 from wpod.model.request import (
     AotPolicy,
     EngineOptions,
@@ -37,10 +38,11 @@ FORCE = RemoveOptions(force=True, volumes=True, stop_timeout_seconds=0)
 
 @dataclass
 class Site:
-    """A place with one store, which every process opens for itself."""
+    """A place with one store, which every process opens for itself. `network` None is the default of each kind."""
 
     place: Path
     archives: dict[str, Path]
+    network: NetworkMode | None = None
 
     @property
     def root(self) -> str:
@@ -58,7 +60,7 @@ class Site:
         mounts = (MountRequest(MountKind.VOLUME, volume, "/data"),) if volume else ()
         return RunRequest(
             "", guest, removed, IdentityOptions(name=name), storage=StorageOptions(mounts),
-            engine=EngineOptions(AotPolicy.OFF)
+            engine=EngineOptions(AotPolicy.OFF), network=NetworkOptions(self.network)
         )  # fmt: skip
 
     def run(self, request: RunRequest, kind: str = "wasm") -> str:
@@ -107,6 +109,8 @@ def site(
 
 
 def test_a_hundred_starts_and_removals(site: Site) -> None:
+    site.network = NetworkMode.NONE  # many on one network at once: tests/net
+
     def work(worker: int) -> list[str]:
         done = []
         for number in range(10):

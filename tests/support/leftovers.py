@@ -13,17 +13,17 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-_OWN_FILES = ("maps", "mountinfo", "cmdline")
-
 
 def processes_of(store: Path) -> dict[int, str]:
     """Processes that name the store in their mappings, mounts, arguments or open files, with their command."""
-    needle = os.fsencode(store)
+    needle, own_mounts = os.fsencode(store), _link("/proc/self/ns/mnt")
     found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and _uses(entry, needle):
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid() and _uses(f"/proc/{name}", needle, own_mounts):
             with contextlib.suppress(OSError):
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(name)] = (
+                    Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
     return found
 
 
@@ -32,20 +32,29 @@ def compilers_of(store: Path) -> list[int]:
     return [pid for pid, command in processes_of(store).items() if "wpod-aot-compiler" in command]
 
 
-def _uses(process: Path, needle: bytes) -> bool:
-    own_mounts = _link(process / "ns/mnt") != _link(Path("/proc/self/ns/mnt"))
-    for name in _OWN_FILES:
-        if name == "mountinfo" and not own_mounts:
-            continue
-        with contextlib.suppress(OSError):
-            if needle in (process / name).read_bytes():
-                return True
+def _uses(process: str, needle: bytes, own_mounts: str) -> bool:
+    """Strings and plain calls: every test asks this of every process."""
+    arguments, mappings = _read(f"{process}/cmdline"), _read(f"{process}/maps")
+    if needle in arguments or needle in mappings:
+        return True
+    if not arguments and not mappings:
+        return False  # one of the kernel's, or dead
+    if _link(f"{process}/ns/mnt") != own_mounts and needle in _read(f"{process}/mountinfo"):
+        return True
     with contextlib.suppress(OSError):
-        return any(needle in os.fsencode(_link(opened)) for opened in (process / "fd").iterdir())
+        return any(needle in os.fsencode(_link(f"{process}/fd/{name}")) for name in os.listdir(f"{process}/fd"))
     return False
 
 
-def _link(path: Path) -> str:
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _link(path: str) -> str:
     try:
         return os.readlink(path)
     except OSError:

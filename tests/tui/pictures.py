@@ -48,7 +48,7 @@ def _states() -> Iterator[Picture]:
     """Every state at 80x24; the first screen and the detail at 200x60 and without colours too."""
     states = {
         "first": (), "unfolded": ("j", "right"), "parts": ("v",), "work": ("v", "v"), "identity": ("v", "v", "v"),
-        "limit-scale": ("b",), "composition": ("b", "b"), "exact": ("u",), "helpers": ("h",),
+        "limit-scale": ("b",), "composition": ("b", "b"), "exact": ("u",), "helper-rows": ("h",),
         "tagged": ("space", "space"), "grouped": ("o", "o"), "filtered": ("slash", *"db", "enter"),
         "nothing": ("slash", *"nobody", "enter"),
         "killed": ("G",), "memory": ("enter",), "history": ("2",), "limits": ("3",), "network": ("7",),

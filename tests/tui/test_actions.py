@@ -6,12 +6,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Places, filled
+from tests.conftest import Archives, Places, filled
 from tests.support.account import Account
 from tests.support.command import Wpod, eventually
 from tests.support.images import ImageSource
@@ -303,12 +303,12 @@ def test_the_own_command_does_not_look_into_the_current_directory(
 def stocked(
     places: Places,
     root_account: Account,
-    archives: Callable[[ImageSource], Path],
+    archives: Archives,
     probe_sources: dict[str, ImageSource],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Wpod]:
     """A store with the wasm probe, which this process finds by --root alone."""
-    with filled(places.new(root_account), archives(probe_sources["wasm"])) as wpod:
+    with filled(places.new(root_account), archives, probe_sources["wasm"]) as wpod:
         for name, value in wpod.variables().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("WPOD_ROOT", str(wpod.scratch / "other"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from tests.conftest import Places, filled
+from tests.conftest import Archives, Places, filled, load
 from tests.support.account import Account
 from tests.support.command import Wpod, eventually
 from tests.support.images import ImageSource
@@ -27,13 +27,13 @@ KINDS = ("wasm", "native")
 def store(
     places: Places,
     root_account: Account,
-    archives: Callable[[ImageSource], Path],
+    archives: Archives,
     probe_sources: dict[str, ImageSource],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Wpod]:
     """A store with both probes, which this process sees as its user does."""
-    with filled(places.new(root_account), archives(probe_sources["wasm"])) as wpod:
-        wpod("load", "--quiet", "--input", archives(probe_sources["native"])).ok()
+    with filled(places.new(root_account), archives, probe_sources["wasm"]) as wpod:
+        load(wpod, archives, probe_sources["native"])
         for name, value in wpod.variables().items():
             monkeypatch.setenv(name, value)
         yield wpod
