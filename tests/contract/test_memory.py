@@ -339,6 +339,8 @@ def test_a_kill_for_want_of_memory_is_kept_across_restarts(
     assert hit["LimitBytes"] == 8 << 20
     assert 7 << 20 < hit["UsedBytes"] <= 8 << 20
     assert hit["GuestPages"] is None
+    assert 4 << 20 <= hit["Breakdown"]["AnonymousBytes"] <= 8 << 20
+    assert sum(hit["Breakdown"].values()) <= 9 << 20
     assert subject.wpod("inspect", "--format", "{{.State.OOMKilled}}", "killed").ok().line == "true"
     (volume / "step").unlink(missing_ok=True)
     subject.wpod("start", "killed").ok()

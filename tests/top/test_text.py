@@ -34,7 +34,15 @@ def test_no_character_of_unicode_gets_through_that_is_not_printable() -> None:
 
 
 def test_what_is_plain_stays_as_it_is() -> None:
-    for plain in ("api ×400", "registry.test/library/postgres:16", "Größe ● ✗ │ ▌ ⣿ …", "データ", "ภาษาไทย", "שלום", ""):
+    for plain in (
+        "api ×400",
+        "registry.test/library/postgres:16",
+        "Größe ● ✗ │ ▌ ⣿ …",
+        "データ",
+        "ภาษาไทย",
+        "שלום",
+        "",
+    ):
         assert text.clean(plain) == plain
 
 

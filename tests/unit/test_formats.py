@@ -49,6 +49,8 @@ def test_the_state_file_is_read_field_by_field() -> None:
     assert (state.log_bytes, state.dropped_lines) == (9_876_543_210, 17)
     assert (state.limit_hit, state.limit_hits) == (state_file.LimitHit.GUEST_PAGES, 3)
     assert (state.limit_used_bytes, state.limit_bytes) == (66_060_288, 67_108_864)
+    near = state.near_anonymous_bytes, state.near_file_bytes, state.near_kernel_bytes
+    assert near == (7_340_032, 1_048_576, 262_144)
     assert state.reason == "ended by a signal, réason"
 
 

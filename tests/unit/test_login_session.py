@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from wpod.kernel import cgroup, login_session
+from wpod.model.network import NetworkMode
 from wpod.model.request import LimitOptions
 
 NONE = LimitOptions()
@@ -31,22 +32,25 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("own", "limits", "words"),
+    ("own", "limits", "network", "words"),
     [
-        (SESSION, NONE, "may end with your session"),
-        (SESSION, SOME, "ends with your last session"),
-        (MANAGER, NONE, "ends with your last session"),
-        (SERVICE, SOME, "ends with your last session"),
-        (SERVICE, NONE, None),
-        ("/user.slice/user-1000.slice/user@1001.service/app.slice/a.scope", NONE, None),
-        ("/", NONE, None),
+        (SESSION, NONE, NetworkMode.NONE, "may end with your session"),
+        (SESSION, SOME, NetworkMode.NONE, "ends with your last session"),
+        (SESSION, SOME, NetworkMode.NETWORKS, "may end with your session"),
+        (MANAGER, NONE, NetworkMode.NONE, "ends with your last session"),
+        (MANAGER, SOME, NetworkMode.NETWORKS, "ends with your last session"),
+        (SERVICE, SOME, NetworkMode.NONE, "ends with your last session"),
+        (SERVICE, NONE, NetworkMode.NONE, None),
+        ("/user.slice/user-1000.slice/user@1001.service/app.slice/a.scope", NONE, NetworkMode.NONE, None),
+        ("/", NONE, NetworkMode.NONE, None),
     ],
-)
+)  # fmt: skip
 def test_by_where_the_container_is(
-    own: str, limits: LimitOptions, words: str | None, user: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    own: str, limits: LimitOptions, network: NetworkMode, words: str | None, user: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(login_session, "_own_cgroup", lambda: own)
-    warning = login_session.logout_warning(limits)
+    warning = login_session.logout_warning(limits, network)
     if words is None:
         assert warning is None
     else:
@@ -54,7 +58,7 @@ def test_by_where_the_container_is(
         assert words in warning
         assert "loginctl enable-linger somebody" in warning
     (user / "somebody").touch()
-    assert login_session.logout_warning(limits) is None
+    assert login_session.logout_warning(limits, network) is None
 
 
 @pytest.mark.parametrize(("name", "value"), [("geteuid", 0), ("systemd_runs", False)])
@@ -62,9 +66,9 @@ def test_not_as_root_and_not_without_systemd(
     name: str, value: int, user: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login_session, "_own_cgroup", lambda: MANAGER)
-    assert login_session.logout_warning(NONE) is not None
+    assert login_session.logout_warning(NONE, NetworkMode.NONE) is not None
     monkeypatch.setattr(os if name == "geteuid" else cgroup, name, lambda: value)
-    assert login_session.logout_warning(NONE) is None
+    assert login_session.logout_warning(NONE, NetworkMode.NONE) is None
 
 
 def test_a_user_without_a_name_does_not_linger(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:

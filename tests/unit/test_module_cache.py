@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import struct
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -351,3 +352,18 @@ def test_a_module_that_cannot_be_read(tmp_path: Path) -> None:
         digests.module_digest(str(tmp_path / "none"), None)
     with pytest.raises(StoreError, match="can't be read"):
         digests.module_digest(str(tmp_path), None)
+
+
+def test_a_compiler_of_a_session_of_its_own_leaves_others_the_processor() -> None:
+    """Niceness alone counts nothing against other sessions (sched(7), autogroup)."""
+    for own_session in (True, False):
+        process = subprocess.Popen(["sleep", "60"], start_new_session=own_session)
+        try:
+            compiling.lower(process.pid)
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+            group = Path(f"/proc/{process.pid}/autogroup")
+            if group.exists():
+                assert (group.read_text().split()[-1] == "19") == own_session
+        finally:
+            process.kill()
+            process.wait()

@@ -36,7 +36,7 @@ def test_who_does_not_linger_is_warned_once(machine: Machine) -> None:
     """And the warning is true of what is in a scope of the user's manager."""
     script = """
         wpod run -d --name plain localhost/probe-wasm line 1
-        wpod run -d --name limited --pids-limit 9 localhost/probe-native idle
+        wpod run -d --name limited --network none --pids-limit 9 localhost/probe-native idle
         wpod wait plain >&2
         echo --- >&2
         wpod start plain limited

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wpod.commands.options import Options
-    from wpod.model.request import LimitOptions
+    from wpod.model.container import ContainerPlan
     from wpod.output.streams import Output
     from wpod.storage.store import Store
 
@@ -66,13 +66,13 @@ class Session:
             self._store.database.close()
             self._store = None
 
-    def warn_of_logout(self, limits: LimitOptions) -> None:
+    def warn_of_logout(self, plan: ContainerPlan) -> None:
         """After a detached start: one warning a command where the container may end when the user logs out."""
         if self._warned_of_logout or os.geteuid() == 0 or not os.path.isdir("/run/systemd/system"):
             return
         from wpod.kernel.login_session import logout_warning
 
-        warning = logout_warning(limits)
+        warning = logout_warning(plan.limits, plan.network)
         if warning is not None:
             self._warned_of_logout = True
             self.output.warning(warning)

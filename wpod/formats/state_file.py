@@ -22,8 +22,9 @@ VERSION = 1
 MAGIC = b"WPODSTAT"
 # magic, version, kind, boot id, main pid, keeper pid, their start times, phase, status, cause, signal,
 # started and finished (realtime ns), the same (boottime ns), linear base, used, limit, code base,
-# bytes, engine, confinement, log bytes, dropped lines; the limit of memory that was hit, how often, use, limit
-_HEAD = struct.Struct("<8sII16siiQQIiIIqqQQQQQQQIIQQIIQQ")
+# bytes, engine, confinement, log bytes, dropped lines; the limit of memory that was hit, how often, use, limit;
+# what a cgroup counted near its limit: anonymous, file, kernel
+_HEAD = struct.Struct("<8sII16siiQQIiIIqqQQQQQQQIIQQIIQQQQQ")
 # phase, linear memory used, limit: what changes while a container runs and is asked for often
 _LIVE = struct.Struct("<56xI52xQQ")
 _REASON_OFFSET = 256
@@ -120,6 +121,9 @@ class StateFile:
     limit_hits: int = 0
     limit_used_bytes: int = 0
     limit_bytes: int = 0
+    near_anonymous_bytes: int = 0
+    near_file_bytes: int = 0
+    near_kernel_bytes: int = 0
 
 
 def decode(data: bytes, name: str) -> StateFile:
@@ -140,6 +144,7 @@ def decode(data: bytes, name: str) -> StateFile:
             code_base=fields[19], code_bytes=fields[20], engine=Engine(fields[21]),
             confinement=Confinement(fields[22]), log_bytes=fields[23], dropped_lines=fields[24], reason=reason,
             limit_hit=LimitHit(fields[25]), limit_hits=fields[26], limit_used_bytes=fields[27], limit_bytes=fields[28],
+            near_anonymous_bytes=fields[29], near_file_bytes=fields[30], near_kernel_bytes=fields[31],
         )  # fmt: skip
     except ValueError as error:
         raise StoreError(f"{name} is damaged: {error}", hint="wpod rm -f removes the container") from None
@@ -154,6 +159,7 @@ def encode(state: StateFile) -> bytes:
         state.finished_boottime, state.linear_base, state.linear_used_bytes, state.linear_limit_bytes,
         state.code_base, state.code_bytes, state.engine, state.confinement, state.log_bytes,
         state.dropped_lines, state.limit_hit, state.limit_hits, state.limit_used_bytes, state.limit_bytes,
+        state.near_anonymous_bytes, state.near_file_bytes, state.near_kernel_bytes,
     )  # fmt: skip
     reason = state.reason.encode()[: _REASON_BYTES - 1]
     return (head.ljust(_REASON_OFFSET, b"\0") + reason).ljust(SIZE_BYTES, b"\0")

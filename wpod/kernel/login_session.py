@@ -12,13 +12,14 @@ import os
 import pwd
 
 from wpod.kernel import cgroup
+from wpod.model.network import NetworkMode
 from wpod.model.request import LimitOptions
 
 _LINGERING = "/var/lib/systemd/linger"
 _OWN_CGROUP = "/proc/self/cgroup"
 
 
-def logout_warning(limits: LimitOptions) -> str | None:
+def logout_warning(limits: LimitOptions, network: NetworkMode) -> str | None:
     """One line for the user where a container that was just started with these limits may not outlive a logout.
 
     Looks at files and at this process's own cgroup. None as root, without systemd, outside of a session, and where
@@ -29,9 +30,11 @@ def logout_warning(limits: LimitOptions) -> str | None:
         return None
     name = _name(uid)
     own = _own_cgroup()
-    if f"/user@{uid}.service" in own or (limits.needs_cgroup and cgroup.made_by_systemd()):
+    in_scope = limits.needs_cgroup and cgroup.made_by_systemd()
+    # A session in which a network's helpers run stays open for them, and the manager with it, unless it is killed.
+    if f"/user@{uid}.service" in own or (in_scope and network is not NetworkMode.NETWORKS):
         fate = "ends with your last session"
-    elif "/session-" in own:
+    elif in_scope or "/session-" in own:
         fate = "may end with your session"
     else:
         return None

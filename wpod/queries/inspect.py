@@ -265,11 +265,21 @@ def limit_document(hit: StateFile | None, observed: Observation) -> dict[str, ob
         "UsedBytes": hit.limit_used_bytes,
         "LimitBytes": hit.limit_bytes,
         "GuestPages": hit.limit_used_bytes // _PAGE_BYTES if hit.limit_hit is LimitHit.GUEST_PAGES else None,
+        "Breakdown": _near_limit(hit),
         "Killed": hit.cause is Cause.OUT_OF_MEMORY,
         "ExitCode": hit.status,
         "FinishedAt": times.rfc3339(hit.finished_nanoseconds),
         "ThisRun": hit is observed.state,
     }
+
+
+def _near_limit(hit: StateFile) -> dict[str, int] | None:
+    """What the cgroup counted when it was last near its limit; None where nothing was noted before the kill."""
+    parts = {
+        "AnonymousBytes": hit.near_anonymous_bytes, "FileBytes": hit.near_file_bytes,
+        "KernelBytes": hit.near_kernel_bytes,
+    }  # fmt: skip
+    return parts if any(parts.values()) else None
 
 
 def _wpod(container: Container, own: ContainerPaths) -> dict[str, object]:

@@ -30,6 +30,7 @@ pub fn confine(module_bytes: u64, niced: bool) -> io::Result<()> {
         // SAFETY: nice has no memory preconditions. Its result is not needed: staying at the normal priority
         // is no reason not to compile.
         let _ = unsafe { libc::nice(NICE) };
+        lower_own_session();
     }
     let null = OpenOptions::new().write(true).open("/dev/null")?;
     // SAFETY: both descriptors are valid; dup2 replaces standard output, which nothing here owns.
@@ -37,6 +38,15 @@ pub fn confine(module_bytes: u64, niced: bool) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Where the kernel groups by session (sched(7), autogroup), niceness counts inside of one alone: a compiler with a
+/// session of its own would take as much as everybody else's together.
+fn lower_own_session() {
+    // SAFETY: neither call has preconditions.
+    if unsafe { libc::getsid(0) == libc::getpid() } {
+        let _ = std::fs::write("/proc/self/autogroup", NICE.to_string());
+    }
 }
 
 /// Lowers the limit; one that is lower already stays.

@@ -149,7 +149,10 @@ struct Layout {
     limit_hits: AtomicU32,
     limit_used: AtomicU64,
     limit_bytes: AtomicU64,
-    unused: [AtomicU8; 64],
+    near_anonymous: AtomicU64,
+    near_file: AtomicU64,
+    near_kernel: AtomicU64,
+    unused: [AtomicU8; 40],
     reason: [AtomicU8; REASON_BYTES],
 }
 
@@ -163,9 +166,27 @@ const _: () = {
     assert!(offset_of!(Layout, log_dropped) == 160);
     assert!(offset_of!(Layout, limit_hit) == 168);
     assert!(offset_of!(Layout, limit_bytes) == 184);
+    assert!(offset_of!(Layout, near_anonymous) == 192);
     assert!(offset_of!(Layout, reason) == 256);
     assert!(size_of::<Layout>() <= SIZE_BYTES);
 };
+
+/// Bytes that a memory cgroup counts, in its own kinds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Account {
+    pub anonymous: u64,
+    pub file: u64,
+    pub kernel: u64,
+}
+
+impl Account {
+    /// All of them.
+    pub fn sum(self) -> u64 {
+        self.anonymous
+            .saturating_add(self.file)
+            .saturating_add(self.kernel)
+    }
+}
 
 /// Why a state file cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -297,6 +318,9 @@ impl StateFile {
             &layout.log_dropped,
             &layout.limit_used,
             &layout.limit_bytes,
+            &layout.near_anonymous,
+            &layout.near_file,
+            &layout.near_kernel,
         ] {
             number.store(0, Ordering::Relaxed);
         }
@@ -365,6 +389,14 @@ impl StateFile {
         self.layout().limit_used.store(used_bytes, Ordering::Relaxed);
         self.layout().limit_bytes.store(limit_bytes, Ordering::Relaxed);
         self.layout().limit_hit.store(limit as u32, Ordering::Relaxed);
+    }
+
+    /// What the memory was made of when it was last near the limit of its cgroup.
+    pub fn set_near_limit(&self, account: Account) {
+        let layout = self.layout();
+        layout.near_anonymous.store(account.anonymous, Ordering::Relaxed);
+        layout.near_file.store(account.file, Ordering::Relaxed);
+        layout.near_kernel.store(account.kernel, Ordering::Relaxed);
     }
 
     /// What runs the guest, and the machine code's address and size (0 for the interpreter).
@@ -461,6 +493,11 @@ impl StateFile {
             log_dropped: layout.log_dropped.load(Ordering::Relaxed),
             limit_hit: layout.limit_hit.load(Ordering::Relaxed),
             limit_hits: layout.limit_hits.load(Ordering::Relaxed),
+            near_limit: Account {
+                anonymous: layout.near_anonymous.load(Ordering::Relaxed),
+                file: layout.near_file.load(Ordering::Relaxed),
+                kernel: layout.near_kernel.load(Ordering::Relaxed),
+            },
             limit: [&layout.limit_used, &layout.limit_bytes].map(|number| number.load(Ordering::Relaxed)),
             reason: core::array::from_fn(|i| layout.reason[i].load(Ordering::Relaxed)),
         }
@@ -501,6 +538,7 @@ pub struct Snapshot {
     pub log_dropped: u64,
     pub limit_hit: u32,
     pub limit_hits: u32,
+    pub near_limit: Account,
     /// What was used of the limit that was hit, and that limit.
     pub limit: [u64; 2],
     /// UTF-8, NUL-padded.

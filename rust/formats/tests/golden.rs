@@ -8,7 +8,13 @@ use std::path::{Path, PathBuf};
 use formats::launch_plan::{IdMap, LaunchPlan, PlanError, PlanFile, Program, Rlimit, Tmpfs, Volume};
 use formats::log_line::{header, Stream, Tag};
 use formats::state_file::{
-    confinement, Cause, Engine, Kind, LimitHit, Phase, StateError, StateFile, SIZE_BYTES,
+    confinement, Account, Cause, Engine, Kind, LimitHit, Phase, StateError, StateFile, SIZE_BYTES,
+};
+
+const NEAR_LIMIT: Account = Account {
+    anonymous: 7_340_032,
+    file: 1_048_576,
+    kernel: 262_144,
 };
 
 fn golden(name: &str) -> Vec<u8> {
@@ -60,6 +66,7 @@ fn the_state_file_is_read_field_by_field() {
     assert_eq!((seen.log_bytes, seen.log_dropped), (9_876_543_210, 17));
     assert_eq!((seen.limit_hit, seen.limit_hits), (1, 3));
     assert_eq!(seen.limit, [66_060_288, 67_108_864]);
+    assert_eq!(seen.near_limit, NEAR_LIMIT);
     assert!(seen.reason.starts_with("ended by a signal, réason\0".as_bytes()));
 }
 
@@ -83,6 +90,7 @@ fn the_state_file_is_written_byte_by_byte() {
     for used in [1, 2, 66_060_288] {
         state.add_limit_hit(LimitHit::GuestPages, used, 67_108_864);
     }
+    state.set_near_limit(NEAR_LIMIT);
     state.set_started_now();
     state.set_phase(Phase::Running);
     state.set_reason("ended by a signal, réason");

@@ -56,6 +56,14 @@ pub fn next_signal(fd: i32) -> Option<i32> {
     }
 }
 
+/// An eventfd(2), close-on-exec and not blocking: a read gives how often something happened, and forgets it.
+pub fn event_descriptor() -> Result<Fd> {
+    let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
+    // SAFETY: the call takes no pointers.
+    let raw = unsafe { system_call!(libc::SYS_eventfd2, 0usize, flags)? };
+    Ok(Fd::own(raw as i32))
+}
+
 /// One descriptor to wait for; a negative one is passed over.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
@@ -67,6 +75,15 @@ impl Interest {
         Interest(libc::pollfd {
             fd,
             events: libc::POLLIN,
+            revents: 0,
+        })
+    }
+
+    /// Waits until something out of the ordinary is told (POLLPRI), as by files of cgroups.
+    pub fn urgent(fd: i32) -> Interest {
+        Interest(libc::pollfd {
+            fd,
+            events: libc::POLLPRI,
             revents: 0,
         })
     }

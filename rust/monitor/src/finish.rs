@@ -111,7 +111,7 @@ const COUNTERS: [(&[u8], &[u8], &[u8]); 2] = [
 ];
 
 /// The beginning of a file of a cgroup; nothing where there is none.
-fn read<'a>(directory: &[u8], name: &[u8], content: &'a mut [u8; 512]) -> &'a [u8] {
+pub fn read<'a>(directory: &[u8], name: &[u8], content: &'a mut [u8; 512]) -> &'a [u8] {
     let mut path = Text::<4096>::new();
     path.push(directory);
     path.push(name);

@@ -23,6 +23,7 @@ mod failure;
 mod finish;
 mod keep;
 mod launcher;
+mod memory_watch;
 mod overlay;
 mod plan;
 mod relay;

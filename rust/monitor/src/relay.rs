@@ -8,6 +8,7 @@ use kernel_calls::time::{now, Clock};
 use kernel_calls::{files, memory, Errno, Fd};
 
 use crate::keep::Keeper;
+use crate::memory_watch::MemoryWatch;
 use crate::streams::Streams;
 
 /// How the container ended.
@@ -41,6 +42,7 @@ pub struct Relay<'k, 'p> {
     input_range: (usize, usize),
     /// Whether the caller still wants output on descriptors 1 and 2.
     wanted: [bool; 2],
+    memory: Option<MemoryWatch<'p>>,
 }
 
 impl<'k, 'p> Relay<'k, 'p> {
@@ -55,6 +57,7 @@ impl<'k, 'p> Relay<'k, 'p> {
         let foreground = keeper.plan.flag("terminal");
         let reads_input = streams.terminal.is_some() && keeper.plan.flag("stdin");
         Relay {
+            memory: MemoryWatch::open(&keeper.plan),
             keeper,
             streams,
             main,
@@ -104,6 +107,9 @@ impl<'k, 'p> Relay<'k, 'p> {
             Interest::read(terminal),
             Interest::read(if self.reads_input && !pending { 0 } else { -1 }),
             Interest::write(if pending { terminal } else { -1 }),
+            self.memory
+                .as_ref()
+                .map_or(Interest::read(-1), MemoryWatch::interest),
         ];
         let left = self.deadline.map(|deadline| deadline - now(Clock::Monotonic));
         let patience = if quiet { None } else { Some(QUIET_NANOSECONDS) };
@@ -113,7 +119,13 @@ impl<'k, 'p> Relay<'k, 'p> {
         };
         let _ = poll(&mut interests, timeout);
         self.check_deadline();
-        let [signals, output, errors, screen, keys, room] = interests.map(|interest| interest.happened());
+        let [signals, output, errors, screen, keys, room, near] =
+            interests.map(|interest| interest.happened());
+        if near {
+            if let Some(memory) = &mut self.memory {
+                memory.note(&self.keeper.state);
+            }
+        }
         if signals {
             self.take_signals();
         }

@@ -29,7 +29,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         if running_only and not was_running:
             return ""
         start_detached(session.store, container.record)
-        session.warn_of_logout(container.record.plan.limits)
+        session.warn_of_logout(container.record.plan)
         return None
 
     worst = session.for_each(chosen, again)

@@ -40,7 +40,7 @@ def _run(session: Session, options: Options, request: RunRequest, image: Image) 
         session.output.line(record.container_id)
     for warning in records[0].plan.warnings:
         session.output.warning(warning)
-    session.warn_of_logout(records[0].plan.limits)
+    session.warn_of_logout(records[0].plan)
     return ExitCode.SUCCESS
 
 

@@ -27,7 +27,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     def start(name: str) -> None:
         record = queries.find(session.store, name).record
         start_detached(session.store, record)
-        session.warn_of_logout(record.plan.limits)
+        session.warn_of_logout(record.plan)
 
     return session.for_each(chosen, start)
 

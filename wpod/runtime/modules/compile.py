@@ -146,10 +146,22 @@ def _ends_within(process: int, seconds: float) -> bool:
         if poller.poll(seconds * 1000):
             return True
         with contextlib.suppress(OSError, ValueError):
-            os.setpriority(os.PRIO_PROCESS, _pid_of(process), _LOWEST_PRIORITY)
+            lower(_pid_of(process))
         return False
     finally:
         os.close(process)
+
+
+def lower(pid: int) -> None:
+    """Give a process the lowest priority; that of its session too, where that is its own.
+
+    Where the kernel groups by session (sched(7), autogroup), niceness counts inside of one alone. Raises OSError.
+    """
+    os.setpriority(os.PRIO_PROCESS, pid, _LOWEST_PRIORITY)
+    with contextlib.suppress(FileNotFoundError):  # a kernel without autogroup
+        if os.getsid(pid) == pid:
+            with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+                file.write(str(_LOWEST_PRIORITY))
 
 
 def _pid_of(pidfd: int) -> int:
