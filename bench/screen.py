@@ -166,6 +166,8 @@ def _private_bytes(pid: int) -> int:
 
 
 def _by_pilot(store: str) -> list[float]:
+    from textual import events
+
     from wpod.tui.app import Opening, TopApp
     from wpod.tui.feed import Source
     from wpod.tui.terminal import Ability
@@ -178,10 +180,11 @@ def _by_pilot(store: str) -> list[float]:
                 await pilot.pause(0.02)
             await pilot.press("right")
             for number in range(_KEYS):
-                before = app.model.cursor
+                before = app._board._lines
+                key = "j" if number % 2 == 0 else "k"
                 at = time.perf_counter()
-                await pilot.press("j" if number % 2 == 0 else "k")
-                while app.model.cursor == before:
+                app.post_message(events.Key(key, key))  # pilot.press would wait a frame of its own
+                while app._board._lines is before:
                     await asyncio.sleep(0)
                 found.append((time.perf_counter() - at) * 1000)
                 await pilot.pause(0.13)

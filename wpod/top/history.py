@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from wpod.frozen import frozen, replace
 from wpod.model.memory import Breakdown, Limit, LimitKind, Part
 from wpod.model.sample import NO_TRAFFIC
-from wpod.top.moment import Item, Moment
+from wpod.top.moment import Facts, Item, Moment
 
 STEP_SECONDS = 2.0
 PLACES = 300
@@ -48,6 +48,7 @@ class Series:
     def __init__(self) -> None:
         self._columns = [array("I") for _ in range(_COLUMNS)]
         self.first = 0
+        self._packed: tuple[Item | None, list[int]] = (None, [])
         self._slope: tuple[int, int | None, float | None] | None = None
         self.marks: list[tuple[int, str]] = []
 
@@ -63,7 +64,9 @@ class Series:
         """What the container has at a step, which stands for so many before it; others left out are unknown."""
         if not len(self):
             self.first = step
-        values = _packed(item)
+        if self._packed[0] is not item:
+            self._packed = item, _packed(item)
+        values = self._packed[1]
         while self.end < step:
             self._append(values if self.end > step - stands_for else [_UNKNOWN] * _COLUMNS)
         self._append(values)
@@ -158,7 +161,7 @@ class History:
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
-        self._runs: dict[str, tuple[int, tuple[int, ...], str]] = {}
+        self._runs: dict[str, tuple[Facts, tuple[int, ...]]] = {}
         self._origin: int | None = None
         self.moments: dict[int, int] = {}
         self.step = -1
@@ -187,17 +190,22 @@ class History:
         if item.memory.own is None and container_id not in self._series:
             return
         series = self._series.setdefault(container_id, Series())
-        run = facts.started_nanoseconds, tuple(one.allowed for one in item.limits), facts.ending
         before = self._runs.get(container_id)
-        self._runs[container_id] = run
-        if before is not None and before != run:
-            if facts.ending.startswith("OOM") and before[2] != facts.ending:
-                series.marks.append((step, MarkKind.OOM))
-            if before[0] != run[0]:
-                series.marks.append((step, MarkKind.START))
-            elif before[1] and run[1] and before[1] != run[1]:
-                series.marks.append((step, MarkKind.LIMIT))
+        if before is None or before[0] is not facts or item.limits:
+            self._runs[container_id] = facts, tuple(one.allowed for one in item.limits)
+            if before is not None:
+                self._mark(series, step, before, self._runs[container_id])
         series.put(step, item, stands_for)
+
+    def _mark(
+        self, series: Series, step: int, before: tuple[Facts, tuple[int, ...]], now: tuple[Facts, tuple[int, ...]]
+    ) -> None:
+        if now[0].ending.startswith("OOM") and before[0].ending != now[0].ending:
+            series.marks.append((step, MarkKind.OOM))
+        if before[0].started_nanoseconds != now[0].started_nanoseconds:
+            series.marks.append((step, MarkKind.START))
+        elif before[1] and now[1] and before[1] != now[1]:
+            series.marks.append((step, MarkKind.LIMIT))
 
     def series(self, container_id: str) -> Series | None:
         """Of one container, None where nothing is known of it."""

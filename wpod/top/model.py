@@ -23,6 +23,7 @@ from wpod.top.rows import Arrangement, Group, Row, Sort, arranged
 HELPERS = "helpers"  # the kind of their rows
 _VANISHED_SECONDS = 5.0
 _SERVED_NAMED = 3
+_FRESH_MEMBERS = 16
 _BILLION = 1_000_000_000
 
 T = TypeVar("T", bound=enum.Enum)
@@ -155,8 +156,8 @@ class Model:
         return self.rows[position] if self.rows else None
 
     def wanted(self, lines: Iterable[Row]) -> set[str]:
-        """The containers whose figures shall be fresh, for these rows to be shown."""
-        return {item.container_id for row in lines for item in row.items}
+        """The containers whose figures shall be fresh, for these rows; members of large groups come in turns."""
+        return {item.container_id for row in lines if len(row.items) <= _FRESH_MEMBERS for item in row.items}
 
     @property
     def seconds_back(self) -> float:
@@ -262,13 +263,13 @@ class Model:
         row = self.selected
         if row is None:
             return
-        own = self.wanted((row,))
+        own = _ids((row,))
         self.tags = self.tags - own if own <= self.tags else self.tags | own
         self.move(1)
 
     def tag_all(self) -> None:
         """Tag all that the filter lets through."""
-        self.tags = self.wanted(self.rows)
+        self.tags = _ids(self.rows)
 
     def untag(self) -> None:
         """No one is tagged any more."""
@@ -280,7 +281,7 @@ class Model:
         if self.moment is None:
             return []
         row = self.selected
-        keys = self.tags or (self.wanted((row,)) if row is not None and not row.vanished else set())
+        keys = self.tags or (_ids((row,)) if row is not None and not row.vanished else set())
         return [item for item in self.moment.items if item.container_id in keys]
 
     def trouble(self) -> str:
@@ -301,6 +302,10 @@ class Model:
         running = [item.facts.kind for item in items if item.facts.state is State.RUNNING]
         failed = sum(item.facts.state is State.FAILED for item in items)
         return running.count("wasm"), running.count("native"), failed
+
+
+def _ids(rows: Iterable[Row]) -> set[str]:
+    return {item.container_id for row in rows for item in row.items}
 
 
 def helper_items(moment: Moment) -> list[Item]:

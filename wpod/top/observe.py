@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from wpod.formats.state_file import Cause, LimitHit, StateFile
 from wpod.model.container import Container, ContainerRecord, Observation, Status
@@ -20,13 +19,17 @@ class Observer:
     """Turns one look after the other into moments. What has not changed is the same object as before."""
 
     def __init__(self) -> None:
-        self._facts: dict[str, tuple[Container, Facts]] = {}
+        self._known: dict[str, tuple[ContainerSample, Item]] = {}
 
     def moment(self, snapshot: Snapshot) -> Moment:
         """One look."""
-        before, self._facts = self._facts, {}
+        before, self._known = self._known, {}
+        for sample in snapshot.containers:
+            known = before.get(sample.container_id)
+            item = known[1] if known is not None and known[0] is sample else _item(sample, known)
+            self._known[sample.container_id] = sample, item
         return Moment(
-            items=tuple(self._item(sample, before) for sample in snapshot.containers),
+            items=tuple(item for _, item in self._known.values()),
             helpers=snapshot.helpers,
             host=snapshot.host,
             wall_nanoseconds=snapshot.wall_nanoseconds,
@@ -34,17 +37,15 @@ class Observer:
             problems=snapshot.problems,
         )
 
-    def _item(self, sample: ContainerSample, before: Mapping[str, tuple[Container, Facts]]) -> Item:
-        container_id, container = sample.container_id, sample.container
-        known = before.get(container_id)
-        if known is None or known[0] is not container:
-            known = container, facts(container)
-        self._facts[container_id] = known
-        return Item(
-            facts=known[1], memory=sample.memory, memory_age=sample.memory_age, limits=sample.limits,
-            cpu_percent=sample.cpu_percent, processes=sample.processes, traffic=sample.traffic, rates=sample.rates,
-            pressure=sample.pressure, problem=sample.problem,
-        )  # fmt: skip
+
+def _item(sample: ContainerSample, before: tuple[ContainerSample, Item] | None) -> Item:
+    same = before is not None and before[0].container is sample.container
+    return Item(
+        facts=before[1].facts if before is not None and same else facts(sample.container), memory=sample.memory,
+        memory_age=sample.memory_age, limits=sample.limits, cpu_percent=sample.cpu_percent,
+        processes=sample.processes, traffic=sample.traffic, rates=sample.rates, pressure=sample.pressure,
+        problem=sample.problem,
+    )  # fmt: skip
 
 
 def facts(container: Container) -> Facts:
