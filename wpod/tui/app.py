@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import shlex
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -44,6 +45,7 @@ from wpod.tui.views import BoardView, DetailView
 _PANEL_FROM = 160
 _LEAST_INTERVAL, _MOST_INTERVAL = 0.5, 60.0
 _MESSAGE_SECONDS = 6.0
+_SWITCH_SECONDS = 0.0005
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -489,6 +491,8 @@ def _textual_theme(theme: palette.Theme) -> TextualTheme:
 
 def run(opening: Opening) -> int:
     """The whole application; the exit status. Raises WpodError where it couldn't go on."""
+    # A key passes the interpreter's lock some ten times; while the feed computes, each costs this long (5 ms otherwise).
+    sys.setswitchinterval(_SWITCH_SECONDS)
     app = TopApp(opening)
     status = app.run()
     if app.failure is not None:
