@@ -491,7 +491,7 @@ def _textual_theme(theme: palette.Theme) -> TextualTheme:
 
 def run(opening: Opening) -> int:
     """The whole application; the exit status. Raises WpodError where it couldn't go on."""
-    # A key passes the interpreter's lock some ten times; while the feed computes, each costs this long (5 ms otherwise).
+    # A key passes the interpreter's lock some ten times; while the feed computes, each costs as long (5 ms usually).
     sys.setswitchinterval(_SWITCH_SECONDS)
     app = TopApp(opening)
     status = app.run()
