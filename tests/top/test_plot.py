@@ -8,7 +8,7 @@ import pytest
 
 from wpod.top import plot
 from wpod.top.bar import Segment
-from wpod.top.plot import BLOCKS, LETTERS, Frame, PlotStyle, newest, sparkline, stacked
+from wpod.top.plot import BLOCKS, LETTERS, Frame, PlotStyle, sparkline, stacked
 from wpod.top.text import line_width, plain
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -78,12 +78,6 @@ def test_the_scale_has_the_limit_inside_if_it_is_near() -> None:
     assert plot.plot_scale([_column(100)], 401) == plot.plot_scale([_column(100)])
     assert plot.plot_scale([]) == 0
     assert [plain(line) for line in stacked([_column(0), []], 2)] == ["  ", "  "]
-
-
-def test_the_newest_columns_are_kept_at_the_right() -> None:
-    assert newest([_column(1), _column(2)], 3) == [None, _column(1), _column(2)]
-    assert newest([_column(1), _column(2)], 1) == [_column(2)]
-    assert newest([_column(1)], 0) == []
 
 
 @pytest.mark.parametrize("style", [BLOCKS, LETTERS])

@@ -125,20 +125,7 @@ def test_a_cut_through_a_wide_character_leaves_a_blank() -> None:
     assert text.cut((("デ", "own"),), 0, 1) == ((" ", "own"),)
 
 
-def test_overlay_lies_on_its_cells_alone() -> None:
-    base: Line = (("abcdef", "own"),)
-    assert text.overlay(base, 2, (("X", "limit"),)) == (("ab", "own"), ("X", "limit"), ("def", "own"))
-    assert text.plain(text.overlay(base, 5, (("XYZ", ""),))) == "abcdeXYZ"
-    assert text.plain(text.overlay(base, 8, (("X", ""),))) == "abcdef  X"
-    chance = random.Random(3)
-    for _ in range(500):
-        under, top, at = _random_line(chance), _random_line(chance), chance.randrange(8)
-        assert text.line_width(text.overlay(under, at, top)) == max(text.line_width(under), at + text.line_width(top))
-
-
-def test_lines_are_joined_and_merged() -> None:
-    assert text.join([(("a", "x"),), (("b", ""),)]) == (("a", "x"), (" ", ""), ("b", ""))
-    assert text.join([(("a", "x"),), (("b", ""),)], "") == (("a", "x"), ("b", ""))
+def test_neighbours_of_one_role_are_merged() -> None:
     assert text.merged((("a", "x"), ("", "y"), ("b", "x"), ("c", ""))) == (("ab", "x"), ("c", ""))
 
 

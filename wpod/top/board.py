@@ -281,12 +281,6 @@ def text_of(lines: Sequence[Line]) -> str:
     return "".join(plain(line).rstrip() + "\n" for line in lines)
 
 
-def summary(model: Model) -> str:
-    """What the terminal's title or a screen reader may say."""
-    wasm, native, failed = model.counts()
-    return f"{wasm} wasm, {native} native, {failed} failed"
-
-
 def running_age(row: Row, now_nanoseconds: int) -> str:
     """How long the oldest of a row runs."""
     started = row.started_nanoseconds

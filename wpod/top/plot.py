@@ -42,12 +42,6 @@ class Frame:
 BARE = Frame()
 
 
-def newest(columns: Sequence[Sequence[Segment] | None], width: int) -> list[Sequence[Segment] | None]:
-    """The last `width` columns; at the left unknown ones where there are fewer."""
-    last = list(columns[-width:]) if width > 0 else []
-    return [None] * (width - len(last)) + last
-
-
 def plot_scale(columns: Sequence[Sequence[Segment] | None], limit: int | None = None) -> int:
     """What the full height has to stand for: every column is inside, and the limit if a quarter of it is reached.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import Literal
 
 Span = tuple[str, str]  # text, role; a role `a|b` is the colour of a on that of b
@@ -152,22 +151,6 @@ def _cut_text(text: str, start: int, end: int) -> str:
             kept.append(character)
         at += span
     return "".join(kept)
-
-
-def overlay(base: Line, at: int, top: Line) -> Line:
-    """The base with another line on it from cell `at`; one that begins behind the end of the base is led up to."""
-    end = at + line_width(top)
-    return merged((*pad(cut(base, 0, at), at), *top, *cut(base, end, max(end, line_width(base)))))
-
-
-def join(lines: Iterable[Line], separator: str = " ") -> Line:
-    """One line of several, beside each other."""
-    spans: list[Span] = []
-    for index, line in enumerate(lines):
-        if index and separator:
-            spans.append((separator, ""))
-        spans.extend(line)
-    return tuple(spans)
 
 
 def merged(line: Line) -> Line:
