@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from tests.top.feed import MEGABYTE, breakdown, item, moment, village
@@ -167,6 +168,10 @@ def test_the_mouse_chooses_opens_and_scrolls(source: Source) -> None:
     async def part(app: TopApp, pilot: Pilot[int]) -> None:
         await pilot.click("#board", offset=(5, 6))
         assert app.model.position == 2
+        app._board.post_message(events.MouseScrollDown(app._board, 5, 5, 0, 1, 0, False, False, False))
+        await until(pilot, lambda: app.model.position == 5)
+        app._board.post_message(events.MouseScrollUp(app._board, 5, 5, 0, -1, 0, False, False, False))
+        await until(pilot, lambda: app.model.position == 2)
         await pilot.click("#board", offset=(5, 4), times=2)
         await until(pilot, lambda: app.screen_stack[0].has_class("-detailed"))
 

@@ -36,7 +36,7 @@ from wpod.tui.dialogs import ActionMenu, Choice, Confirm
 from wpod.tui.feed import Feed, News, Source, Wish
 from wpod.tui.filter_bar import FilterBar
 from wpod.tui.help_screen import Help
-from wpod.tui.lines import Styles
+from wpod.tui.lines import Lines, Styles
 from wpod.tui.reading import Tree, why
 from wpod.tui.terminal import Ability
 from wpod.tui.view_actions import ViewActions
@@ -261,7 +261,7 @@ class TopApp(ViewActions, inherit_bindings=False):
         if message.opened:
             self.action_open()
 
-    def on_board_view_wheel(self, message: BoardView.Wheel) -> None:
+    def on_lines_wheel(self, message: Lines.Wheel) -> None:
         self.action_move(message.lines)
 
     def action_open(self) -> None:

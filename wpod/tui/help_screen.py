@@ -7,69 +7,30 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual import events
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from wpod.output.streams import visible
-from wpod.tui.dialogs import Dialog, plain
+from wpod.tui.scrolling import Scrolling
 
 _HELP_WIDTH = 70
 _KEYS_WIDTH = 18
 
 
-class Help(Dialog[None]):
+class Help(Scrolling):
     """All keys, from (keys, description, group); groups stand in the order in which they come first."""
 
     DEFAULT_CSS = """
     Help > VerticalScroll {
-        width: 76;
-        max-width: 100%;
-        height: auto;
-        max-height: 100%;
-        padding: 0 1;
-        border: round $primary;
-        background: $surface;
+        max-width: 76;
     }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1", "close", "Close", show=False),
-        Binding("j", "scroll('down')", "Down", show=False),
-        Binding("k", "scroll('up')", "Up", show=False),
-        Binding("space", "scroll('page_down')", "Page down", show=False),
-        Binding("g", "scroll('home')", "Top", show=False),
-        Binding("G", "scroll('end')", "End", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,f1", "close", "Close", show=False)]
 
     def __init__(self, bindings: Iterable[tuple[str, str, str]], title: str = "Keys") -> None:
-        super().__init__()
-        self._bindings_shown = tuple(bindings)
-        self._title = title
-
-    def compose(self) -> ComposeResult:
-        """See `textual.widget.Widget.compose`."""
-        box = VerticalScroll()
-        box.border_title = plain(self._title).markup
-        box.border_subtitle = plain("Esc: close").markup
-        with box:
-            yield _Page(self._bindings_shown)
-
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
-
-    def on_click(self, event: events.Click) -> None:
-        if self.is_outside(event):
-            self.answer(None)
-
-    def action_close(self) -> None:
-        self.answer(None)
-
-    def action_scroll(self, where: str) -> None:
-        """Move the text as the key of that name does, without an animation."""
-        getattr(self.query_one(VerticalScroll), f"scroll_{where}")(animate=False)
+        super().__init__(title, _Page(tuple(bindings)))
 
 
 class _Page(Static):

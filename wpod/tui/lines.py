@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -15,6 +17,7 @@ from wpod.top.palette import Theme
 from wpod.top.text import Line
 
 _KEPT_STYLES = 512
+_WHEEL_LINES = 3
 _AREAS = frozenset((*palette.PARTS, "wasm", "native"))
 
 
@@ -52,6 +55,13 @@ class Lines(Widget):
     }
     """
 
+    class Wheel(Message):
+        """The mouse's wheel asks for so many lines down."""
+
+        def __init__(self, lines: int) -> None:
+            super().__init__()
+            self.lines = lines
+
     def __init__(self, styles: Styles, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._styles = styles
@@ -80,6 +90,14 @@ class Lines(Widget):
         of = self._styles.of
         strip = Strip([Segment(text, of(role)) for text, role in line if text])
         return strip.adjust_cell_length(self.size.width, of(""))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.post_message(self.Wheel(_WHEEL_LINES))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.post_message(self.Wheel(-_WHEEL_LINES))
 
 
 def _at(lines: Sequence[Line], number: int) -> Line:

@@ -10,7 +10,6 @@ import rich.text
 from textual import widgets
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 from textual.widgets.tree import TreeNode
 
@@ -18,6 +17,7 @@ from wpod import programs
 from wpod.errors import WpodError
 from wpod.output.streams import visible
 from wpod.tui.dialogs import Dialog, plain
+from wpod.tui.scrolling import Scrolling
 
 _LONGEST_VALUE = 2000
 
@@ -34,50 +34,13 @@ async def _asked(words: tuple[str, ...], root: str) -> tuple[bool, str]:
     return True, finished.stdout.decode(errors="replace")
 
 
-class Text(Dialog[None]):
+class Text(Scrolling):
     """Text to read."""
 
-    DEFAULT_CSS = """
-    Text > VerticalScroll {
-        width: 100%;
-        max-width: 120;
-        height: auto;
-        max-height: 100%;
-        padding: 0 1;
-        border: round $primary;
-        background: $surface;
-    }
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,w,enter", "close", "Close", show=False),
-        Binding("j,down", "scroll('down')", "Down", show=False),
-        Binding("k,up", "scroll('up')", "Up", show=False),
-        Binding("pagedown,space", "scroll('page_down')", "Page down", show=False),
-        Binding("pageup", "scroll('page_up')", "Page up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("w,enter", "close", "Close", show=False)]
 
     def __init__(self, title: str, text: str) -> None:
-        super().__init__()
-        self._heading, self._text = title, text
-
-    def compose(self) -> ComposeResult:
-        """See `textual.widget.Widget.compose`."""
-        box = VerticalScroll()
-        box.border_title = plain(self._heading).markup
-        box.border_subtitle = plain("Esc: close").markup
-        with box:
-            yield Static(plain(self._text))
-
-    def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
-
-    def action_close(self) -> None:
-        self.answer(None)
-
-    def action_scroll(self, where: str) -> None:
-        """Move the text as the key of that name does, without an animation."""
-        getattr(self.query_one(VerticalScroll), f"scroll_{where}")(animate=False)
+        super().__init__(title, Static(plain(text)))
 
 
 async def why(container_id: str, name: str, root: str) -> Text:

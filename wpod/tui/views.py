@@ -13,7 +13,6 @@ from wpod.top.text import Line
 from wpod.tui.lines import Lines, Styles
 
 _FIRST_ROW = 4  # below the machine's lines and the heading
-_WHEEL_LINES = 3
 
 
 class BoardView(Lines, can_focus=True):
@@ -26,13 +25,6 @@ class BoardView(Lines, can_focus=True):
             super().__init__()
             self.line = line
             self.opened = opened
-
-    class Wheel(Message):
-        """The table is to be moved by so many lines."""
-
-        def __init__(self, lines: int) -> None:
-            super().__init__()
-            self.lines = lines
 
     def __init__(self, model: Model, styles: Styles) -> None:
         super().__init__(styles, id="board")
@@ -56,14 +48,6 @@ class BoardView(Lines, can_focus=True):
         line = event.y - _FIRST_ROW
         if 0 <= line < len(self.rows_shown):
             self.post_message(self.Chosen(self.top + line, opened=event.chain > 1))
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.post_message(self.Wheel(_WHEEL_LINES))
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.post_message(self.Wheel(-_WHEEL_LINES))
 
 
 class DetailView(Lines, can_focus=True):
@@ -107,11 +91,3 @@ class DetailView(Lines, can_focus=True):
     def scroll_lines(self, lines: int) -> None:
         """Move the page by lines."""
         self.scrolled = max(0, self.scrolled + lines)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.post_message(BoardView.Wheel(_WHEEL_LINES))
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.post_message(BoardView.Wheel(-_WHEEL_LINES))
