@@ -14,7 +14,7 @@ from tests.top.feed import MEGABYTE, breakdown, item, moment, village
 from tests.tui.stage import play, recording, text, until
 from wpod.model.sample import HelperSample
 from wpod.top.bar import Scale
-from wpod.top.detail import Tab
+from wpod.top.detail import Closeup, Tab
 from wpod.top.model import Columns
 from wpod.top.rows import Group, Sort
 from wpod.tui import keys
@@ -248,3 +248,22 @@ def test_empty_and_damaged_recordings(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_the_terminal_can(environment: dict[str, str], encoding: str, expected: Ability) -> None:
     assert ability(environment, encoding) == expected
+
+
+def test_a_log_is_read_from_its_end_and_scrolled_back(source: Source) -> None:
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("l")
+        row = app.model.selected
+        assert row is not None
+        app._detail.closeup = Closeup(row.key, (), tuple(f"line {number}" for number in range(300)))
+        app.draw()
+        assert "line 299" in text(app)
+        await pilot.press("k")
+        assert "line 299" not in text(app)
+        assert "line 298" in text(app)
+        await pilot.press("g")
+        assert "line 0" in text(app)
+        await pilot.press("G")
+        assert "line 299" in text(app)
+
+    play(source, part)

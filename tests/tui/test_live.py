@@ -136,6 +136,9 @@ def test_a_log_follows(store: Wpod, probe_sources: dict[str, ImageSource]) -> No
         await until(pilot, lambda: "first words" in text(app))
         await answered_again(app, pilot)
         await until(pilot, lambda: text(app).count("first words") == 2)
+        await pilot.press("g")
+        await pilot.press("G")
+        assert text(app).count("first words") == 2
 
     async def answered_again(app: TopApp, pilot: Pilot[int]) -> None:
         await answered(app, pilot, "s")

@@ -22,6 +22,7 @@ from wpod.top.verdict import verdict
 _PLOT_HEIGHT = 8
 _PANEL_PLOT_HEIGHT = 6
 _MEMBERS_SHOWN = 8
+_LOG_LINES = 1000
 _COUNTS = {
     LimitKind.GUEST_PAGES: "the linear memory as large as the guest has made it; growth beyond fails inside",
     LimitKind.CGROUP: "what its processes and their file pages take; beyond, cache is given back, then it is killed",
@@ -76,7 +77,7 @@ class Detail:
         """One page of it, as long as it is."""
         made = {
             Tab.MEMORY: self.memory, Tab.HISTORY: lambda: self.history(max(_PLOT_HEIGHT, self._page.height - 8)),
-            Tab.LIMITS: self.limits, Tab.PROCESSES: self.processes, Tab.LOGS: lambda: self.log(self._page.height),
+            Tab.LIMITS: self.limits, Tab.PROCESSES: self.processes, Tab.LOGS: lambda: self.log(_LOG_LINES),
             Tab.INSPECT: lambda: [self._note("Enter opens the tree")], Tab.NETWORK: self.network,
         }  # fmt: skip
         return made[tab]()

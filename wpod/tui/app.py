@@ -94,7 +94,7 @@ class TopApp(ViewActions, inherit_bindings=False):
         for theme in palette.THEMES.values():
             self.register_theme(_textual_theme(theme))
         self.theme = f"wpod-{'light' if opening.ability.light else 'dark'}"
-        self._feed = Feed(opening.source, self._told, self._wish())
+        self._feed = Feed(opening.source, self._told, Wish(frozenset(), interval=opening.interval))
         self._board = BoardView(self.model, self._styles)
         self._detail = DetailView(self.model, self._styles)
         self._filter = FilterBar()
@@ -165,15 +165,25 @@ class TopApp(ViewActions, inherit_bindings=False):
         return self.size.width >= _PANEL_FROM
 
     @property
+    def _main(self) -> Screen[Any]:
+        """The screen below all dialogs."""
+        return self.screen_stack[0]
+
+    @property
+    def _is_detailed(self) -> bool:
+        """Whether a page of the detail is open."""
+        return self._main.has_class("-detailed")
+
+    @property
     def _details(self) -> bool:
-        return self._wide or self.screen.has_class("-detailed")
+        """Whether something about a single container is on the screen."""
+        return self._wide or self._is_detailed
 
     def draw(self) -> None:
         """Show the model as it is, and tell the feed whom it shall look at."""
-        base = self.screen_stack[0] if self.screen_stack else None
-        if base is None:
+        if not self.screen_stack:  # it is ending
             return
-        base.set_class(self._wide, "-wide")
+        self._main.set_class(self._wide, "-wide")
         able = self._opening.ability
         size = self._board.size
         if size.width and size.height:
@@ -183,7 +193,7 @@ class TopApp(ViewActions, inherit_bindings=False):
                                   place=self._opening.source.replay))  # fmt: skip
         if self._details and self._detail.size.width:
             self._detail.draw(letters=self._letters, ascii_only=able.ascii_only,
-                              panel=self._wide and not base.has_class("-detailed"))  # fmt: skip
+                              panel=self._wide and not self._is_detailed)  # fmt: skip
         self._feed.ask(self._wish())
 
     @property
@@ -201,8 +211,6 @@ class TopApp(ViewActions, inherit_bindings=False):
         return "   ".join(words)
 
     def _wish(self) -> Wish:
-        if not hasattr(self, "_board"):
-            return Wish(frozenset(), interval=self._interval)
         row = self.model.selected if self._details else None
         single = row is not None and not row.is_group and not row.vanished
         return Wish(
@@ -243,7 +251,7 @@ class TopApp(ViewActions, inherit_bindings=False):
 
     def action_move(self, lines: int) -> None:
         """The cursor, or the page of the detail, goes by so many lines."""
-        if self.screen.has_class("-detailed"):
+        if self._is_detailed:
             self._detail.scroll_lines(lines)
         else:
             self.model.move(lines)
@@ -269,7 +277,7 @@ class TopApp(ViewActions, inherit_bindings=False):
         row = self.model.selected
         if row is None:
             return
-        if self.screen.has_class("-detailed") and self._detail.tab is Tab.INSPECT:
+        if self._is_detailed and self._detail.tab is Tab.INSPECT:
             self._open_tree()
         elif row.is_group:
             self.model.unfold(row, unfolded=not row.unfolded)
@@ -279,15 +287,15 @@ class TopApp(ViewActions, inherit_bindings=False):
 
     def _show_detail(self, tab: Tab) -> None:
         self._detail.tab, self._detail.scrolled = tab, 0
-        self.screen.add_class("-detailed")
+        self._main.add_class("-detailed")
         self._detail.focus()
         self._feed.ask(self._wish(), soon=True)
         self.call_after_refresh(self.draw)
 
     async def action_back(self) -> None:
         """One step back: the detail, then the filter, then the tags."""
-        if self.screen.has_class("-detailed"):
-            self.screen.remove_class("-detailed")
+        if self._is_detailed:
+            self._main.remove_class("-detailed")
             self._board.focus()
             self.call_after_refresh(self.draw)
         elif self.model.filter_text:
@@ -447,7 +455,7 @@ class TopApp(ViewActions, inherit_bindings=False):
         """The command for what is shown."""
         items = self.model.acted_on
         words = {Tab.LOGS: "logs -f", Tab.INSPECT: "inspect", Tab.PROCESSES: "top", Tab.MEMORY: "memory"}
-        verb = words.get(self._detail.tab, "stats") if self.screen.has_class("-detailed") else "stats"
+        verb = words.get(self._detail.tab, "stats") if self._is_detailed else "stats"
         root = ("--root", self._root) if self._root else ()
         text = shlex.join(("wpod", *root, *verb.split(), *(one.facts.name for one in items)))
         self.copy_to_clipboard(text)

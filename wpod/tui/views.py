@@ -78,8 +78,15 @@ class DetailView(Lines, can_focus=True):
             self.show(detail.panel())
             return
         lines = detail.lines(self.tab)
-        self.scrolled = max(0, min(self.scrolled, len(lines) - (height - 2)))
-        self.show([self._tabs(row), (), *lines[self.scrolled : self.scrolled + height - 2]])
+        below = max(0, len(lines) - (height - 2))
+        self.scrolled = max(0, min(self.scrolled, below))
+        first = below - self.scrolled if self._follows_end else self.scrolled
+        self.show([self._tabs(row), (), *lines[first : first + height - 2]])
+
+    @property
+    def _follows_end(self) -> bool:
+        """A log is read from its end, and stays there as it grows."""
+        return self.tab is Tab.LOGS
 
     def _tabs(self, row: Row) -> Line:
         spans: list[tuple[str, str]] = [(f" {row.name}  ", "title")]
@@ -90,4 +97,4 @@ class DetailView(Lines, can_focus=True):
 
     def scroll_lines(self, lines: int) -> None:
         """Move the page by lines."""
-        self.scrolled = max(0, self.scrolled + lines)
+        self.scrolled = max(0, self.scrolled + (-lines if self._follows_end else lines))
