@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -347,6 +348,34 @@ def test_a_kill_for_want_of_memory_is_kept_across_restarts(
     kept = _hit(subject, "killed")
     assert (kept["ThisRun"], kept["LimitBytes"], kept["FinishedAt"]) == (False, 8 << 20, hit["FinishedAt"])
     subject.wpod("rm", "--force", "--time", "0", "killed").ok()
+
+
+def test_an_end_that_is_noted_late_is_told_all_the_same(
+    subject: Subject, load: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is gone, its keeper has not written that yet, and nothing comes after it in the database."""
+    if not subject.is_root:
+        return  # the sampler runs in this process
+    from wpod.model.container import Status
+    from wpod.queries import containers as queries
+    from wpod.sampling.sampler import Sampler
+    from wpod.storage.store import open_store
+
+    load("late", "anonymous", "16")
+    store = open_store(str(subject.wpod.store))
+    sampler = Sampler(store)
+    try:
+        (before,) = sampler.tick().containers
+        assert before.container.observed.state is not None
+        os.kill(before.container.observed.state.pid, signal.SIGKILL)
+        early = [before.container]
+        now = queries.join
+        monkeypatch.setattr(queries, "join", lambda *words: early.pop() if early else now(*words))
+        eventually(lambda: sampler.tick().containers[0].container.observed.status is Status.EXITED)
+        assert not early
+    finally:
+        sampler.close()
+        store.database.close()
 
 
 def test_containers_that_come_and_go_are_never_mixed_up(subject: Subject, load: Callable[..., str]) -> None:

@@ -95,7 +95,7 @@ class Sampler:
                 self._lose(container_id)
         else:
             self._look_at_still_ones()
-        for container_id, one in self._containers.items():
+        for container_id, one in list(self._containers.items()):
             if one.observed.status is Status.RUNNING:
                 self._track(container_id, one)
 
@@ -125,7 +125,9 @@ class Sampler:
             path = self._store.paths.container(container_id).state
             self._tracked[container_id] = Tracked(container, path, self._descriptors)
         except ProcessLookupError:
-            return  # it ends at this moment, or its main process isn't there yet
+            # It ends at this moment, or its main process isn't there yet. Its end is noted in its own file alone, so it
+            # is asked again until that is so: it would be running for ever otherwise.
+            self._observe(container)
 
     def _lose(self, container_id: str) -> None:
         self._tracked.pop(container_id).close()
