@@ -3,10 +3,9 @@
 use core::ffi::CStr;
 
 use formats::state_file::{Cause, LimitHit};
-use kernel_calls::files;
 use kernel_calls::process::{close_range, kill, wait_for, Ended};
-use kernel_calls::text::{decimal, Text};
 
+use crate::cgroup_files::{field, number, read, EMPTY};
 use crate::keep::Keeper;
 use crate::plan::has_user_namespace;
 use crate::relay::End;
@@ -87,11 +86,8 @@ pub fn stop_mounter(keeper: &Keeper<'_>) {
 fn ran_out_of_memory(keeper: &Keeper<'_>) -> bool {
     for directory in keeper.plan.all("cgroup").map(CStr::to_bytes) {
         for (events, peak, limit) in COUNTERS {
-            let mut content = [0u8; 512];
-            if has_killed(read(directory, events, &mut content)) {
-                let mut number =
-                    |name| decimal(read(directory, name, &mut content).trim_ascii()).unwrap_or(0);
-                let (peak, limit) = (number(peak), number(limit));
+            if field(read(directory, events, &mut { EMPTY }), b"oom_kill ") > 0 {
+                let (peak, limit) = (number(directory, peak), number(directory, limit));
                 keeper.state.add_limit_hit(LimitHit::Cgroup, peak, limit);
                 return true;
             }
@@ -109,35 +105,3 @@ const COUNTERS: [(&[u8], &[u8], &[u8]); 2] = [
         b"/memory.limit_in_bytes",
     ),
 ];
-
-/// The beginning of a file of a cgroup; nothing where there is none.
-pub fn read<'a>(directory: &[u8], name: &[u8], content: &'a mut [u8; 512]) -> &'a [u8] {
-    let mut path = Text::<4096>::new();
-    path.push(directory);
-    path.push(name);
-    let file = files::open(path.c_str(), libc::O_RDONLY, 0);
-    let length = file
-        .and_then(|file| files::read(file.raw(), content))
-        .unwrap_or(0);
-    &content[..length]
-}
-
-/// Whether the line `oom_kill N` has an N above 0.
-fn has_killed(content: &[u8]) -> bool {
-    content
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| line.strip_prefix(b"oom_kill "))
-        .any(|count| decimal(count).is_some_and(|count| count > 0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernel_s_counters() {
-        assert!(has_killed(b"low 0\noom 1\noom_kill 2\n"));
-        assert!(!has_killed(b"oom_kill_disable 0\nunder_oom 0\noom_kill 0\n"));
-        assert!(!has_killed(b""));
-    }
-}

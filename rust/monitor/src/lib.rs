@@ -19,6 +19,7 @@
 // There is no heap to put a failure's text into, and failures are not on any path that is run often.
 #![allow(clippy::result_large_err)]
 
+mod cgroup_files;
 mod failure;
 mod finish;
 mod keep;

@@ -9,10 +9,10 @@ use core::ffi::CStr;
 use formats::launch_plan::LaunchPlan;
 use formats::state_file::{Account, StateFile};
 use kernel_calls::events::{event_descriptor, Interest};
-use kernel_calls::text::{decimal, Text};
+use kernel_calls::text::Text;
 use kernel_calls::{files, Fd};
 
-use crate::finish::read;
+use crate::cgroup_files::{field, number, open, read, EMPTY};
 
 /// Parts of the limit, in percent, at which v1 shall tell.
 const THRESHOLDS: [u64; 3] = [90, 95, 99];
@@ -52,7 +52,7 @@ impl<'p> MemoryWatch<'p> {
     /// Stores the account, if it is not one of after the kill.
     #[inline(never)] // its buffers would be part of the frame that waits
     pub fn note(&mut self, state: &StateFile) {
-        let mut content = [0u8; 512];
+        let mut content = EMPTY;
         let account = match &mut self.source {
             Source::Thresholds(events) => {
                 let _ = files::read(events.raw(), &mut [0u8; 8]);
@@ -120,40 +120,4 @@ fn legacy(directory: &[u8]) -> Option<MemoryWatch<'_>> {
         limit,
         source: Source::Thresholds(events),
     })
-}
-
-fn open(directory: &[u8], name: &[u8], flags: i32) -> Option<Fd> {
-    let mut path = Text::<4096>::new();
-    path.push(directory);
-    path.push(name);
-    files::open(path.c_str(), flags, 0).ok()
-}
-
-/// The number that is all of a file; 0 where there is none.
-fn number(directory: &[u8], name: &[u8]) -> u64 {
-    decimal(read(directory, name, &mut [0u8; 512]).trim_ascii()).unwrap_or(0)
-}
-
-/// The number behind a name (with its blank) at the beginning of a line; 0 where there is none.
-fn field(content: &[u8], name: &[u8]) -> u64 {
-    content
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(name))
-        .and_then(decimal)
-        .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_of_the_account() {
-        let stat = b"anon 8192\nfile 4096\nkernel 100\nkernel_stack 16\nfile_mapped 1\n";
-        assert_eq!(field(stat, b"anon "), 8192);
-        assert_eq!(field(stat, b"file "), 4096);
-        assert_eq!(field(stat, b"kernel "), 100);
-        assert_eq!(field(stat, b"rss "), 0);
-        assert_eq!(field(b"cache 5\nrss 7", b"rss "), 7);
-    }
 }
