@@ -70,6 +70,15 @@ def test_names_cannot_paint() -> None:
             assert "\u202e" not in line
 
 
+def test_wide_characters_are_counted_as_they_are() -> None:
+    """A name is told whole where there is room, and no line is longer than the screen."""
+    name = "\u30c7\u30fc\u30bf\u30d9\u30fc\u30b9"
+    for width, height in SIZES:
+        lines = screen(model_of([item("web", image=name)]), width, height)
+        if width >= 80:
+            assert any(f"web  {name}  pid" in line for line in lines)
+
+
 def test_empty_store_shows_the_way_to_the_first_container() -> None:
     text = "\n".join(screen(model_of([])))
     assert "wpod run -d" in text

@@ -85,6 +85,18 @@ def test_a_look_stands_for_the_time_since_the_one_before() -> None:
     assert series.total(20) is None
 
 
+def test_a_gap_of_years_is_past_at_once() -> None:
+    history = grown(20, 0)
+    much_later = 100 * 366 * 86400
+    history.add(moment([item("a"), item("b")], much_later))
+    series = history.series(identifier("a"))
+    assert series is not None
+    assert (len(series), series.end) == (PLACES, history.step + 1)
+    known = [step for step in range(series.first, series.end) if series.total(step) is not None]
+    assert known == [history.step - 1, history.step]  # what one look stands for
+    assert list(history.moments) == [history.step]
+
+
 def test_a_window_adds_what_is_known() -> None:
     one, other = Series(), Series()
     for step in range(4):

@@ -117,6 +117,7 @@ class Breakdown:
 
 
 UNKNOWN = Breakdown()
+NEAR_ITS_LIMIT = 0.9  # a share of a limit from which on somebody should look
 
 
 class LimitKind(enum.Enum):

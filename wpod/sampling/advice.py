@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from wpod.formats.state_file import Engine, Kind
 from wpod.frozen import frozen
 from wpod.model.container import Container, Status
-from wpod.model.memory import first_to_bite
+from wpod.model.memory import NEAR_ITS_LIMIT, first_to_bite
 from wpod.model.sample import ContainerSample
 from wpod.sampling import sharing
 
-_NEAR_ITS_LIMIT = 0.9
 _NOTICEABLE_BYTES = 16 * 1024
 
 
@@ -93,7 +92,7 @@ def _code(sample: ContainerSample) -> list[Advice]:
 def _limit(sample: ContainerSample) -> list[Advice]:
     """Not to save, but to live."""
     bite = first_to_bite(sample.limits)
-    if bite is None or bite.share < _NEAR_ITS_LIMIT:
+    if bite is None or bite.share < NEAR_ITS_LIMIT:
         return []
     wanted = sample.container.record.plan.limits.memory_bytes * 2
     words = f"it is at {bite.share:.0%} of its limit ({bite.kind.value}); with twice as much"

@@ -19,11 +19,13 @@ from wpod.top.columns import Drawing, Layout
 from wpod.top.model import Model
 from wpod.top.moment import Moment, State
 from wpod.top.rows import Row, summed
-from wpod.top.text import Line, Span, age, amount, crop, fit, line_width, pad, percent, plain
+from wpod.top.text import Line, Span, age, amount, clean, crop, fit, line_width, pad, percent, plain
+from wpod.top.text import width as text_width
 from wpod.top.verdict import verdict
 
 KEYS = "Enter detail  / filter  M P D sort  o group  l logs  w why  x act  ? help"
 _PINNED = 3
+_PLACE_CELLS = 24
 _STRIP = 5  # with the line of keys
 _ENOUGH_EXPLAINED = 0.95
 _FAR_LIMIT = 4  # times the total: parts could not be told from each other
@@ -100,7 +102,7 @@ class Board:
 
     def _place(self) -> str:
         place = self._look.place
-        return fit(os.path.basename(place), min(len(place), 24)).strip() if place else _whereabouts()
+        return fit(os.path.basename(place), _PLACE_CELLS).strip() if place else _whereabouts()
 
     def _host(self, moment: Moment) -> list[Line]:
         host, width = moment.host, self._look.width
@@ -210,7 +212,8 @@ def helper_names(helpers: Sequence[HelperSample]) -> list[str]:
 def strip(model: Model, look: Look, drawn: Drawing) -> list[Line]:
     """About the selected one: who it is, its bar, its parts in numbers, the most useful sentence; then the keys."""
     row, width = model.selected, look.width
-    last: Line = ((" " + look.message, "warn"),) if look.message else ((" " + look.keys, "dim"),)
+    words, role = (look.message, "warn") if look.message else (look.keys, "dim")
+    last: Line = ((" " + clean(words, look.ascii_only), role),)
     rule = "-" if look.ascii_only else "─"
     if row is None or model.moment is None:
         return [((rule * width, "dim"),), (), (), (), last]
@@ -231,9 +234,10 @@ def _rule(row: Row, width: int, rule: str, *, ascii_only: bool) -> Line:
         words += [f"pid {facts.pid}"] if facts.pid else []
         bite = first_to_bite(row.item.limits)
         words += [f"limit {amount(bite.allowed)} ({bite.kind.value})"] if bite else ["no limit"]
-    text = "  ".join(fit(word, len(word), ascii_only=ascii_only).strip() for word in words)
-    shown = fit(text, min(len(text), max(0, width - 6)), ascii_only=ascii_only)
-    return ((rule * 2 + " ", "dim"), (shown, "title"), (" " + rule * max(0, width - len(shown) - 4), "dim"))
+    text = clean("  ".join(words), ascii_only)
+    cells = min(text_width(text), max(0, width - 6))
+    shown = fit(text, cells, ascii_only=ascii_only)
+    return ((rule * 2 + " ", "dim"), (shown, "title"), (" " + rule * max(0, width - cells - 4), "dim"))
 
 
 def whole_bar(row: Row, cells: int, drawn: Drawing) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wpod.frozen import frozen
-from wpod.model.memory import Part
+from wpod.model.memory import NEAR_ITS_LIMIT, Part
 from wpod.top.bar import (
     NO_MARKS,
     BarStyle,
@@ -22,7 +22,6 @@ from wpod.top.moment import State
 from wpod.top.rows import Row, summed
 from wpod.top.text import Align, Line, Span, age, amount, exact, fit, percent, signed_amount
 
-ALARM_SHARE = 0.9
 _STALE_TICKS = 3
 _SIGNS = {State.RUNNING: "●", State.CREATED: "○", State.ENDED: "■", State.FAILED: "✗", State.UNREADABLE: "?"}
 _ASCII_SIGNS = {State.RUNNING: "*", State.CREATED: "o", State.ENDED: ".", State.FAILED: "x", State.UNREADABLE: "?"}
@@ -87,7 +86,7 @@ def _limit(row: Row, _model: Model) -> Span:
     share = row.limit_share
     if share is None:
         return "-", "dim"
-    return f"{share * 100:.0f}", "bad" if share > ALARM_SHARE else "text"
+    return f"{share * 100:.0f}", "bad" if share > NEAR_ITS_LIMIT else "text"
 
 
 def _age(row: Row, model: Model) -> Span:

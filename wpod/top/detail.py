@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from wpod.frozen import frozen
-from wpod.model.memory import DEFINITIONS, SWAP, LimitKind, Part, first_to_bite
+from wpod.model.memory import DEFINITIONS, NEAR_ITS_LIMIT, SWAP, LimitKind, Part, first_to_bite
 from wpod.model.sample import Pressure, ProcessRow
 from wpod.top import plot
 from wpod.top.bar import BLOCKS, LETTERS, Segment, bar_of
@@ -188,7 +188,7 @@ class Detail:
         shown = row.item.limits if not row.is_group else ()
         bite = first_to_bite(shown)
         for one in shown:
-            role = "bad" if one.share > 0.9 else "text"
+            role = "bad" if one.share > NEAR_ITS_LIMIT else "text"
             first = "  bites first" if one is bite and len(shown) > 1 else ""
             lines.append(((f" {one.kind.value:<12}", "title"),
                           (f"{amount(one.used)} of {amount(one.allowed)}, {one.share:.0%}{first}", role)))  # fmt: skip

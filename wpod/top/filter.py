@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 
 from wpod.errors import UsageError
-from wpod.top.moment import Item, State
+from wpod.top.moment import KINDS, Item, State
 
 _CONDITION = re.compile(r"(total|limit|grow|cpu|age)([<>])(.+)")
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _STATES = {one.value for one in State} | {"exited"}
-_KINDS = ("wasm", "native")
 
 Growth = Callable[[Item], "float | None"]
 Test = Callable[[Item], bool]
@@ -61,8 +60,8 @@ def _contains(item: Item, wanted: str) -> bool:
 
 def _equality(name: str, value: str) -> Test:
     if name == "kind":
-        if value not in _KINDS:
-            raise UsageError(f"kind:{value} is none of {', '.join(_KINDS)}")
+        if value not in KINDS:
+            raise UsageError(f"kind:{value} is none of {', '.join(KINDS)}")
         return lambda item: item.facts.kind == value
     if name == "network":
         return lambda item: value in item.facts.networks

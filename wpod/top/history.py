@@ -67,6 +67,10 @@ class Series:
         if self._packed[0] is not item:
             self._packed = item, _packed(item)
         values = self._packed[1]
+        if step - self.end >= PLACES:  # a suspended machine, a recording that went on later: all before is past
+            for column in self._columns:
+                del column[:]
+            self.first = step - PLACES + 1
         while self.end < step:
             self._append(values if self.end > step - stands_for else [_UNKNOWN] * _COLUMNS)
         self._append(values)

@@ -8,6 +8,8 @@ from wpod.frozen import frozen
 from wpod.model.memory import UNKNOWN, Breakdown, Limit, first_to_bite
 from wpod.model.sample import NO_TRAFFIC, HelperSample, HostSample, Pressure, Traffic
 
+KINDS = ("wasm", "native")
+
 
 class State(enum.Enum):
     """What the sign in front of a row says. The value is the word in recordings and filters."""

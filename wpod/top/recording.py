@@ -12,20 +12,26 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Collection, Iterator, Mapping
+from math import isfinite
 from typing import Any, BinaryIO, TypeVar
 
 from wpod.errors import WpodError
 from wpod.frozen import replace
 from wpod.model.memory import UNKNOWN, Breakdown, Limit, LimitKind
 from wpod.model.sample import NO_TRAFFIC, HelperSample, HostSample, Pressure, Traffic
-from wpod.top.moment import Facts, Item, Moment, State
+from wpod.top.moment import KINDS, Facts, Item, Moment, State
 
 SCHEMA_VERSION = 1
 _WHOLE_EACH_SECONDS = 60.0
 _LONGEST_LINE_BYTES = 64 << 20
 _BILLION = 1_000_000_000
 
+# A clock can show nothing later, and nobody waits longer between two looks.
+_LAST_NANOSECOND = (1 << 63) - 1
+_LONGEST_INTERVAL_SECONDS = 366 * 86400.0
+
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 class Writer:
@@ -121,6 +127,15 @@ def _figures(item: Item) -> dict[str, Any]:
     return found
 
 
+def replayed(path: str) -> Iterator[Moment]:
+    """The moments of a file, as `Reader.moments`. Raises WpodError where it can't be read, too."""
+    try:
+        with open(path, "rb") as file:
+            yield from Reader(file, path).moments()
+    except OSError as error:
+        raise WpodError(f"{path} can't be read: {error.strerror}") from None
+
+
 class Reader:
     """Gives the moments of a recording in their order."""
 
@@ -188,8 +203,8 @@ class Reader:
             items=tuple(self._items.values()),
             helpers=self._helpers,
             host=_host(document["host"]),
-            wall_nanoseconds=int(document["time"]),
-            interval=float(document["interval"]),
+            wall_nanoseconds=_between(int(document["time"]), 0, _LAST_NANOSECOND),
+            interval=_between(float(document["interval"]), 0, _LONGEST_INTERVAL_SECONDS),
             problems=tuple(str(one) for one in document.get("problems", ())),
         )
 
@@ -209,8 +224,8 @@ def _item(document: Mapping[str, Any], before: Item | None) -> Item:
         memory=_value(Breakdown, figures.get("memory", {})) if figures else UNKNOWN,
         limits=tuple(Limit(LimitKind(one["kind"]), int(one["allowed"]), int(one["used"]))
                      for one in figures.get("limits", ())),
-        cpu_percent=figures.get("cpu_percent"),
-        processes=figures.get("processes"),
+        cpu_percent=_checked("float | None", figures.get("cpu_percent")),
+        processes=_checked("int | None", figures.get("processes")),
         traffic=_value(Traffic, figures.get("traffic", {})),
         rates=_value(Traffic, figures.get("rates", {})),
         pressure=_value(Pressure, pressure) if pressure is not None else None,
@@ -219,6 +234,8 @@ def _item(document: Mapping[str, Any], before: Item | None) -> Item:
 
 
 def _facts(document: Mapping[str, Any]) -> Facts:
+    if document["kind"] not in KINDS:
+        raise ValueError(f"no kind: {document['kind']!r}")
     return _value(Facts, {**document, "state": State(document["state"])})
 
 
@@ -242,6 +259,13 @@ def _checked(annotation: str, value: Any) -> Any:
         wanted = (*wanted, int, float)
     if "str" in annotation:
         wanted = (*wanted, str)
-    if isinstance(value, bool) or not isinstance(value, wanted):
+    if isinstance(value, bool) or not isinstance(value, wanted) or (isinstance(value, float) and not isfinite(value)):
         raise TypeError(f"not {annotation}: {value!r}")
+    return value
+
+
+def _between(value: N, least: N, most: N) -> N:
+    """Raises ValueError for what is outside, also for what is no number."""
+    if not least <= value <= most:
+        raise ValueError(f"{value!r} is not between {least!r} and {most!r}")
     return value

@@ -153,7 +153,7 @@ def _group_key(item: Item, group: Group) -> str:
         case Group.NETWORK:
             return f"network:{','.join(facts.networks)}"
     # Failed ones among many that run must be seen: only those of the same state are one row.
-    alike = facts.family or (f"{facts.image}\0{facts.command}" if facts.kind != "helpers" else facts.name)
+    alike = facts.family or f"{facts.image}\0{facts.command}"
     return f"alike:{facts.state.value}:{facts.kind}:{alike}"
 
 

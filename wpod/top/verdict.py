@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from wpod.frozen import frozen
-from wpod.model.memory import first_to_bite
+from wpod.model.memory import NEAR_ITS_LIMIT, first_to_bite
 from wpod.top.model import HELPERS
 from wpod.top.moment import Item, State
 from wpod.top.rows import Row
 from wpod.top.text import age, amount, percent
 
-_NEAR = 0.9
 _FAR_MINUTES = 24 * 60
 _NOTICEABLE_BYTES = 64 * 1024
 _IDLE_PERCENT = 0.05
@@ -58,7 +57,7 @@ def _of_limit(row: Row) -> Verdict | None:
     bite = first_to_bite(row.item.limits)
     if bite is None:
         return None
-    if bite.share >= _NEAR:
+    if bite.share >= NEAR_ITS_LIMIT:
         room = amount(max(0, bite.allowed - bite.used))
         return Verdict(f"At {bite.share:.0%} of its limit ({bite.kind.value}), {room} left. w: why", "bad")
     if row.growth is None or row.growth < _NOTICEABLE_BYTES:

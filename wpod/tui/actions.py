@@ -145,11 +145,15 @@ def executed_words(action: Action, targets: Sequence[Target], root: str = "") ->
     return (*_words(action, targets, root), *objects)
 
 
+def where(root: str) -> tuple[str, ...]:
+    """The global option that names the store, nothing for the default one."""
+    return ("--root", root) if root else ()
+
+
 def _words(action: Action, targets: Sequence[Target], root: str) -> tuple[str, ...]:
-    where = ("--root", root) if root else ()
     # Without need --force would end one that was started since, and would be silent about one that is gone.
     force = ("-f",) if action is Action.REMOVE and any(target.running for target in targets) else ()
-    return (*where, action.verb, *force)
+    return (*where(root), action.verb, *force)
 
 
 async def carry_out(action: Action, targets: Sequence[Target], root: str = "") -> Outcome:
@@ -169,10 +173,14 @@ async def carry_out(action: Action, targets: Sequence[Target], root: str = "") -
     return Outcome(action, done, failures, warnings)
 
 
+async def run_own(words: Sequence[str]) -> programs.Finished:
+    """This very wpod with these arguments, to its end. Raises WpodError where it can't be started."""
+    return await programs.run_apart((*programs.own_command(), *words), environment=os.environ)
+
+
 async def _one_command(action: Action, targets: Sequence[Target], root: str) -> Outcome:
-    words = (*programs.own_command(), *executed_words(action, targets, root))
     try:
-        finished = await programs.run_apart(words, environment=os.environ)
+        finished = await run_own(executed_words(action, targets, root))
     except WpodError as error:
         return Outcome(action, (), (Failure(error.message, error.hint or ""),))
     return outcome_of(action, targets, finished)

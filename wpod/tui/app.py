@@ -31,7 +31,7 @@ from wpod.top.model import Model
 from wpod.top.moment import Item
 from wpod.top.rows import Sort
 from wpod.tui import keys
-from wpod.tui.actions import Action, Outcome, Target, carry_out, fitting, still_same, targets_of
+from wpod.tui.actions import Action, Outcome, Target, carry_out, fitting, still_same, targets_of, where
 from wpod.tui.dialogs import ActionMenu, Choice, Confirm
 from wpod.tui.feed import Feed, News, Source, Wish
 from wpod.tui.filter_bar import FilterBar
@@ -456,8 +456,7 @@ class TopApp(ViewActions, inherit_bindings=False):
         items = self.model.acted_on
         words = {Tab.LOGS: "logs -f", Tab.INSPECT: "inspect", Tab.PROCESSES: "top", Tab.MEMORY: "memory"}
         verb = words.get(self._detail.tab, "stats") if self._is_detailed else "stats"
-        root = ("--root", self._root) if self._root else ()
-        text = shlex.join(("wpod", *root, *verb.split(), *(one.facts.name for one in items)))
+        text = shlex.join(("wpod", *where(self._root), *verb.split(), *(one.facts.name for one in items)))
         self.copy_to_clipboard(text)
         self.say(f"copied: {text}")
 

@@ -23,7 +23,7 @@ from wpod.storage.store import Store, open_store
 from wpod.top.detail import Closeup
 from wpod.top.moment import Moment
 from wpod.top.observe import Observer
-from wpod.top.recording import Reader, Writer
+from wpod.top.recording import Writer, replayed
 
 _LOG_LINES = 500
 _FROZEN_SECONDS = 2.0
@@ -115,17 +115,15 @@ class Feed(threading.Thread):
             store.database.close()
 
     def _replay(self) -> None:
-        with open(self._source.replay, "rb") as file:
-            reader = Reader(file, self._source.replay)
-            for moment in reader.moments():
-                if self._stopped.is_set():
-                    return
-                self._tell(News(moment))
-                wish = self._wish
-                self._stopped.wait(max(_FASTEST_REPLAY_SECONDS, moment.interval * wish.interval))
-                while self._wish.hidden and not self._stopped.is_set():  # frozen: the recording waits
-                    self._changed.wait(_FROZEN_SECONDS)
-                    self._changed.clear()
+        for moment in replayed(self._source.replay):
+            if self._stopped.is_set():
+                return
+            self._tell(News(moment))
+            wish = self._wish
+            self._stopped.wait(max(_FASTEST_REPLAY_SECONDS, moment.interval * wish.interval))
+            while self._wish.hidden and not self._stopped.is_set():  # frozen: the recording waits
+                self._changed.wait(_FROZEN_SECONDS)
+                self._changed.clear()
         self._tell(News(over=True))
 
 

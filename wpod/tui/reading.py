@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, ClassVar
 
 import rich.text
@@ -13,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 from textual.widgets.tree import TreeNode
 
-from wpod import programs
 from wpod.errors import WpodError
 from wpod.output.streams import visible
+from wpod.tui.actions import run_own, where
 from wpod.tui.dialogs import Dialog, plain
 from wpod.tui.scrolling import Scrolling
 
@@ -24,9 +23,8 @@ _LONGEST_VALUE = 2000
 
 async def _asked(words: tuple[str, ...], root: str) -> tuple[bool, str]:
     """What wpod says to these words: whether it is an answer, and the text."""
-    where = ("--root", root) if root else ()
     try:
-        finished = await programs.run_apart((*programs.own_command(), *where, *words), environment=os.environ)
+        finished = await run_own((*where(root), *words))
     except WpodError as error:
         return False, error.message
     if finished.status:

@@ -9,7 +9,7 @@ from wpod.top.board import Board, Look
 from wpod.top.detail import Closeup, Detail, Page, Tab
 from wpod.top.model import Model
 from wpod.top.rows import Row
-from wpod.top.text import Line
+from wpod.top.text import Line, clean
 from wpod.tui.lines import Lines, Styles
 
 _FIRST_ROW = 4  # below the machine's lines and the heading
@@ -89,7 +89,7 @@ class DetailView(Lines, can_focus=True):
         return self.tab is Tab.LOGS
 
     def _tabs(self, row: Row) -> Line:
-        spans: list[tuple[str, str]] = [(f" {row.name}  ", "title")]
+        spans: list[tuple[str, str]] = [(f" {clean(row.name)}  ", "title")]
         for tab in Tab:
             here = tab is self.tab
             spans.append((f"[{tab.value}]" if here else f" {tab.value} ", "key" if here else "dim"))

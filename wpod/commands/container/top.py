@@ -107,19 +107,11 @@ def _moments(session: Session, interval: float) -> Iterator[Moment]:
         sampler.close()
 
 
-def _replayed(path: str) -> Iterator[Moment]:
-    from wpod.top.recording import Reader
-
-    try:
-        with open(path, "rb") as file:
-            yield from Reader(file, path).moments()
-    except OSError as error:
-        raise WpodError(f"{path} can't be read: {error.strerror}") from None
-
-
 def _check(path: str) -> None:
     """Raises WpodError for what is no recording, before the screen is taken."""
-    if next(_replayed(path), None) is None:
+    from wpod.top.recording import replayed
+
+    if next(replayed(path), None) is None:
         raise WpodError(f"{path} holds no whole moment")
 
 
@@ -130,7 +122,9 @@ def _once(session: Session, options: Options) -> int:
     model = Model()
     replay = options.text("replay")
     if replay:
-        for moment in _replayed(replay):
+        from wpod.top.recording import replayed
+
+        for moment in replayed(replay):
             model.take(moment)
     else:
         for number, moment in enumerate(_moments(session, _BETWEEN_LOOKS_SECONDS)):
