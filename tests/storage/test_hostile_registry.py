@@ -424,18 +424,21 @@ def test_an_answer_for_another_range_does_no_harm(impatient: Wpod, fake: FakeReg
 
 
 def test_a_server_that_makes_it_start_anew_forever_is_given_up(impatient: Wpod, fake: FakeRegistry) -> None:
-    """Each answer begins at 0 and breaks off, now earlier, now later."""
+    """Each answer begins at 0 and breaks off, now earlier, now later.
+
+    By an orderly end: of what a reset follows the client's kernel throws away an amount that depends on its load.
+    """
     image, layer, data = large_image(2 << 20)
     fake.publish(image)
     lengths = iter([*[1 << 20, 1 << 19] * 50])
 
     def starts_anew(handler: fakes.Handler) -> None:
         handler.raw(f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[: next(lengths)])
-        handler.reset()
+        handler.close()
 
     fake.on(f"GET .*{layer}", starts_anew)
     pull(impatient, fake.name()).fails(125, layer)
-    assert len(fake.asked(f"GET .*{layer}")) < 10
+    assert len(fake.asked(f"GET .*{layer}")) == 5
     recovers(impatient, fake, image)
 
 
