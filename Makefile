@@ -11,8 +11,8 @@ JOBS ?= 2
 WORKERS := -n $(JOBS) --dist worksteal
 STAMPS := build/stamps
 RUST_SOURCES := $(shell find rust -path '*/target*' -prune -o -type f -print 2>/dev/null)
-PARTS := wpod/libexec/wpod-runner wpod/libexec/wpod-monitor wpod/libexec/wpod-network wpod/libexec/wpod-aot-compiler \
-	wpod/libexec/wpod-pasta-pages.so
+PARTS := wpod/libexec/wpod-runner wpod/libexec/wpod-monitor wpod/libexec/wpod-network wpod/libexec/wpod-meter \
+	wpod/libexec/wpod-aot-compiler wpod/libexec/wpod-pasta-pages.so
 CARGO := cargo --locked --quiet
 
 .PHONY: help demo test unit contract bench bench-guard lint snapshots pictures docs shell build install uninstall vm clean \

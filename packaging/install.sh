@@ -17,7 +17,7 @@ directory=$1
 prefix=$2
 python=$("$here/choose-python.sh")
 
-for needed in wpod-runner wpod-monitor wpod-network wpod-aot-compiler wpod-pasta-pages.so; do
+for needed in wpod-runner wpod-monitor wpod-network wpod-meter wpod-aot-compiler wpod-pasta-pages.so; do
     [ -x "$top/wpod/libexec/$needed" ] || {
         echo "error: wpod/libexec/$needed is not built" >&2
         echo "hint: run: make build" >&2

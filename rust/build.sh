@@ -47,12 +47,13 @@ install_program() {
     touch "$libexec/$name"
 }
 
-[ $# -gt 0 ] || set -- runner monitor network pasta-pages aot-compiler
+[ $# -gt 0 ] || set -- runner monitor network meter pasta-pages aot-compiler
 for package in "$@"; do
     case $package in
         runner) build_static runner wpod-runner ;;
         network) build_static network wpod-network ;;
         monitor) build_static monitor wpod-monitor ;;
+        meter) build_static meter wpod-meter ;;
         pasta-pages) build_library pasta-pages libwpod_pasta_pages.so wpod-pasta-pages.so ;;
         aot-compiler) build_dynamic aot-compiler wpod-aot-compiler ;;
         *) echo "build.sh: no program for the package $package" >&2; exit 1 ;;

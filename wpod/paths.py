@@ -220,9 +220,12 @@ def _user_runtime_base(uid: int) -> str:
 
 
 def _keyed(base: str, store_root: str) -> str:
-    import hashlib  # 5 ms, which a default store need not pay
+    try:  # hashlib loads OpenSSL: 5 to 8 ms. Its own fallback is the interpreter's, as `random` uses it.
+        from _sha256 import sha256  # type: ignore[import-not-found]
+    except ImportError:  # an interpreter that has it elsewhere, or not
+        from hashlib import sha256
 
-    return f"{base}/{hashlib.sha256(os.fsencode(store_root)).hexdigest()[:12]}"
+    return f"{base}/{sha256(os.fsencode(store_root)).hexdigest()[:12]}"
 
 
 def store_paths(root: str | None = None) -> StorePaths:
@@ -267,7 +270,7 @@ def _configuration_base() -> str:
 
 
 def part(name: str) -> str:
-    """Absolute path of one of wpod's own executables: wpod-runner, wpod-monitor, wpod-aot-compiler.
+    """Absolute path of one of wpod's own executables: wpod-runner, wpod-monitor and so on.
 
     Looked for in $WPOD_LIBEXEC_DIR, beside the package (`libexec/`) and in the system's libexec
     directories. Raises StoreError where it isn't.

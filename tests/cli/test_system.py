@@ -44,7 +44,7 @@ _LEFT_OUT = frozenset(
     """.split()
 )
 _MAPS = ("graphOptions", "graphStatus", "registries")
-_PARTS = ("wpod-runner", "wpod-monitor", "wpod-aot-compiler")
+_PARTS = ("wpod-runner", "wpod-monitor", "wpod-aot-compiler", "wpod-meter")
 
 
 def _paths(value: Mapping[str, Any], before: str = "") -> Iterator[str]:
@@ -80,7 +80,7 @@ def test_info_tells_the_truth(fresh: Wpod) -> None:
     assert info["store"]["containerStore"] == {"number": 0, "paused": 0, "running": 0, "stopped": 0}
     assert info["version"]["Version"] == __version__
     engine = info["Wpod"]["Engine"]
-    assert all(os.access(engine[name], os.X_OK) for name in ("Runner", "Monitor", "AotCompiler"))
+    assert all(os.access(engine[name], os.X_OK) for name in ("Runner", "Monitor", "AotCompiler", "Meter"))
     assert len(engine["Build"]) == 64
     runtime = info["Wpod"]["OciRuntimes"][0]
     assert info["host"]["ociRuntime"]["path"] == runtime["Path"]

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from wpod.errors import StoreError, UsageError
-from wpod.formats import launch_plan, log_line, state_file
+from wpod.formats import launch_plan, log_line, meter, state_file
 
 GOLDEN = Path(__file__).parent.parent / "fixtures" / "formats"
 STATE = (GOLDEN / "state_file.bin").read_bytes()
+METER_LINES = (GOLDEN / "meter_lines.txt").read_bytes()
 
 
 def test_the_script_writes_the_golden_files() -> None:
@@ -24,6 +25,7 @@ def test_the_script_writes_the_golden_files() -> None:
     assert made["runner_plan"]() == (GOLDEN / "launch_plan_runner.bin").read_bytes()
     assert made["monitor_plan"]() == (GOLDEN / "launch_plan_monitor.bin").read_bytes()
     assert made["LOG_LINES"] == (GOLDEN / "log_lines.txt").read_bytes()
+    assert made["METER_LINES"] == METER_LINES
 
 
 def test_the_state_file_is_read_field_by_field() -> None:
@@ -142,3 +144,38 @@ def test_the_log_s_lines() -> None:
 @pytest.mark.parametrize("line", [b"", b"torn", b"1970-01-01T00:00:00Z stdout X a", b"1970 stdin F a"])
 def test_a_torn_entry_is_no_entry(line: bytes) -> None:
     assert log_line.decode(line) is None
+
+
+def test_the_lines_of_the_meter_are_read() -> None:
+    reading = meter.parse(METER_LINES)
+    assert reading.accounts == {
+        (4242, 1_000_001): meter.Account(
+            (b"41", b"2", b"244"), (807_661_568, 4_294_967_296), (57_344, 12_288, 15_360, 9_216, 4_096, 131_072),
+            32_768, (0, 12_288),
+        ),
+        (4343, 1_000_003): meter.Account((b"7", b"0", b"3"), (0, 0), (4_096, 0, 0, 1_024, 0, 0), None, None),
+    }  # fmt: skip
+    assert reading.shares == {(4243, 1_000_002): (13_312, 12_288)}
+    assert meter.parse(b"") == meter.NOTHING
+
+
+def test_lines_of_the_meter_that_are_cut_or_damaged() -> None:
+    whole = meter.parse(METER_LINES)
+    for length in range(len(METER_LINES)):
+        text = METER_LINES[:length]
+        if not text or text.endswith(b"\n"):
+            assert meter.parse(text).accounts.items() <= whole.accounts.items()
+        else:
+            with pytest.raises(ValueError, match="not whole"):
+                meter.parse(text)
+    for line in (
+        b"",
+        b"main",
+        b"main 1 2",
+        b"keeper 1 2 3",
+        b"keeper 1 2 3 4 5",
+        b"other 1 2",
+        b"main 1 2" + b" x" * 14,
+    ):
+        with pytest.raises(ValueError):
+            meter.parse(line + b"\n")

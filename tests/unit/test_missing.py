@@ -21,7 +21,9 @@ _COMPLETE = Facts(
     users=_USER,
     roots=Roots(overlay=True, fuse_overlayfs="", fuse_device=False),
     confinement=Confinement(landlock=4, seccomp=True, profile="/usr/share/containers/seccomp.json"),
-    engine=Engine("2.4.0", "ab" * 32, "19.1", "/l/wpod-runner", "/l/wpod-monitor", "/l/wpod-aot-compiler"),
+    engine=Engine(
+        "2.4.0", "ab" * 32, "19.1", "/l/wpod-runner", "/l/wpod-monitor", "/l/wpod-aot-compiler", "/l/wpod-meter"
+    ),
     runtime="crun",
     runtimes=(Program("crun", "/usr/bin/crun", "1.8.1", "crun version 1.8.1"),),
     networks=Networks(
@@ -46,8 +48,8 @@ def test_the_store_comes_first() -> None:
 
 
 def test_parts_of_wpod() -> None:
-    found = _with(engine=Engine("", "", "", "", "", ""))
-    assert [what for what, _ in found] == ["wpod-runner", "wpod-monitor", "wpod-aot-compiler", "pywamr"]
+    found = _with(engine=Engine("", "", "", "", "", "", ""))
+    assert [what for what, _ in found] == ["wpod-runner", "wpod-monitor", "wpod-aot-compiler", "wpod-meter", "pywamr"]
     assert all("make install" in hint for _, hint in found)
 
 

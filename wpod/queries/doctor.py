@@ -20,7 +20,8 @@ from wpod.model.id_map import IdMap
 from wpod.model.request import LimitOptions
 from wpod.net import host_routes
 
-RUNNER, MONITOR, COMPILER, NETWORK = "wpod-runner", "wpod-monitor", "wpod-aot-compiler", "wpod-network"
+RUNNER, MONITOR, COMPILER = "wpod-runner", "wpod-monitor", "wpod-aot-compiler"
+NETWORK, METER = "wpod-network", "wpod-meter"
 DEFAULT_RUNTIME = "crun"
 _RUNTIMES = ("crun", "runc")
 _PROGRAM_SECONDS = 5.0
@@ -108,6 +109,7 @@ class Engine:
     runner: str
     monitor: str
     compiler: str
+    meter: str
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def engine() -> Engine:
         runner=_part(RUNNER),
         monitor=_part(MONITOR),
         compiler=compiler,
+        meter=_part(METER),
     )
 
 

@@ -9,6 +9,7 @@ from wpod import programs
 from wpod.errors import WpodError
 from wpod.queries.doctor import (
     COMPILER,
+    METER,
     MONITOR,
     NETWORK,
     RUNNER,
@@ -69,6 +70,7 @@ def _of_engine(engine: Engine) -> list[Missing]:
         (engine.runner, RUNNER, "wasm containers can't run"),
         (engine.monitor, MONITOR, "native containers can't run"),
         (engine.compiler, COMPILER, "modules are interpreted, which is slower than compiled code"),
+        (engine.meter, METER, "looking at many containers takes longer (stats, top)"),
         (engine.version, "pywamr", "modules can't be looked into (image inspect)"),
     )
     found = [Missing(name, why, _BUILD_HINT) for there, name, why in parts if not there]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from wpod.formats.meter import NOTHING, Reading
 from wpod.frozen import frozen
 from wpod.kernel.pidfd import stat_fields
 from wpod.sampling import mappings
@@ -96,6 +97,11 @@ class Process:
             self.close()
             raise ProcessLookupError(f"process {pid} is another one or has ended")
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What names it for good, as long as the machine runs."""
+        return self.pid, self.start_ticks
+
     def counters(self) -> Counters | None:
         """None where it has ended, also as a zombie."""
         try:
@@ -112,12 +118,16 @@ class Process:
         self._counted = text, found
         return found
 
-    def memory(self, linear: Region | None = None) -> ProcessMemory | None:
+    def memory(self, linear: Region | None = None, reading: Reading = NOTHING) -> ProcessMemory | None:
         """None where it has ended. Raises PermissionError where it is somebody else's.
 
         Where it has touched nothing since, and its share of all is as before, so are the parts.
         """
         before = self.counters()
+        known = reading.accounts.get(self.identity)
+        region = (linear.start, linear.bytes_) if linear is not None else (0, 0)
+        if known is not None and before is not None and (known.touched, known.region) == (before.touched, region):
+            return ProcessMemory(MappedMemory(*known.parts), known.page_tables)
         whole = mappings.sums(self._read("smaps_rollup"))
         state = (before.touched if before else None, whole, linear)
         if self._known[0] == state and self._known[1] is not None:
@@ -129,24 +139,30 @@ class Process:
         self._known = state, ProcessMemory(mapped, tables)
         return self._known[1]
 
-    def proportional(self) -> int | None:
+    def proportional(self, reading: Reading = NOTHING) -> int | None:
         """Its share of memory with its page tables and kernel stacks; None where it has ended or that can't be told.
 
         Where its mappings can't be read, it is without its file pages.
         """
-        status = self._read("status")
-        try:
-            share = mappings.proportional(self._read("smaps_rollup"))
-        except PermissionError:
-            share = mappings.unshared(status)
-        tables = mappings.page_table_bytes(status)
+        share, tables = reading.shares.get(self.identity) or self._share_and_tables()
         counters, stack = self.counters(), kernel_stack_bytes()
         if share is None or tables is None or counters is None or stack is None:
             return None
         return share + tables + counters.threads * stack
 
-    def transfers(self) -> tuple[int, int] | None:
+    def _share_and_tables(self) -> tuple[int | None, int | None]:
+        status = self._read("status")
+        try:
+            share = mappings.proportional(self._read("smaps_rollup"))
+        except PermissionError:
+            share = mappings.unshared(status)
+        return share, mappings.page_table_bytes(status)
+
+    def transfers(self, reading: Reading = NOTHING) -> tuple[int, int] | None:
         """Bytes read from and written to storage; None where that can't be told."""
+        known = reading.accounts.get(self.identity)
+        if known is not None:
+            return known.moved
         try:
             rows = dict(line.split(b": ") for line in self._read("io").splitlines())
             found = int(rows[b"read_bytes"]), int(rows[b"write_bytes"])

@@ -12,12 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
+from wpod.formats.meter import NOTHING
 from wpod.formats.state_file import Kind
 from wpod.model.container import Container, RootKind, Status
 from wpod.model.network import NetworkMode
 from wpod.model.sample import ContainerSample, HelperSample, HostSample, Snapshot
 from wpod.queries import containers as queries
 from wpod.sampling import host
+from wpod.sampling.ahead import Ahead, begin
 from wpod.sampling.members import Members
 from wpod.sampling.process import Descriptors
 from wpod.sampling.serving import Helpers, share
@@ -37,10 +39,14 @@ class Sampler:
     Not thread-safe. Keeps two descriptors for each running process; `close` gives them back.
     """
 
-    def __init__(self, store: Store, only: Collection[str] | None = None) -> None:
-        """`only` are the IDs of those that it shall look at; its figures of the machine are of no use then."""
+    def __init__(self, store: Store, only: Collection[str] | None = None, ahead: Ahead | None = None) -> None:
+        """`only` are the IDs of those that it shall look at; its figures of the machine are of no use then.
+
+        `ahead` reads memory for the first look already; without it, that is begun now where it is worth it.
+        """
         self._store = store
         self._only = frozenset(only) if only is not None else None
+        self._ahead = ahead or begin(store.paths.containers, len(only) if only is not None else None)
         self._descriptors = Descriptors()
         self._members = Members(self._descriptors)
         self._helpers = Helpers(store, self._descriptors)
@@ -74,6 +80,9 @@ class Sampler:
 
     def close(self) -> None:
         """Give back what is kept open; the store stays open."""
+        if self._ahead is not None:
+            self._ahead.collect()
+            self._ahead = None
         for one in self._tracked.values():
             one.close()
         self._tracked.clear()
@@ -148,9 +157,11 @@ class Sampler:
 
     def _read_memory(self, now: float, interval: float, wanted: Collection[str] | None) -> None:
         chosen = self._tracked.keys() if wanted is None else self._tracked.keys() & set(wanted)
+        reading = self._ahead.collect() if self._ahead is not None else NOTHING
+        self._ahead = None
         for container_id in chosen:
             if self._tracked[container_id].is_due(now):
-                self._tracked[container_id].read(now)
+                self._tracked[container_id].read(now, reading)
         others = [one for container_id, one in self._tracked.items() if container_id not in chosen]
         others.sort(key=lambda one: one.read_at or 0.0)
         end = time.perf_counter() + (interval * _TURNS_SHARE if self._last else _FIRST_SECONDS)
@@ -158,7 +169,7 @@ class Sampler:
             if time.perf_counter() >= end:
                 break
             if one.is_due(now):
-                one.read(now)
+                one.read(now, reading)
 
     def _snapshot(self, now: float, interval: float) -> Snapshot:
         networked = [container_id for container_id, one in self._tracked.items() if _needs_helpers(one.container)]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from wpod.errors import StoreError
 from wpod.formats import state_file
+from wpod.formats.meter import NOTHING, Reading
 from wpod.formats.state_file import Kind
 from wpod.frozen import frozen, replace
 from wpod.kernel import cgroup_counters
@@ -70,6 +71,7 @@ class Tracked:
         self._touched: object = None
         self._traffic, self._rates, self._traffic_at = NO_TRAFFIC, NO_TRAFFIC, 0.0
         self._helper_memory = 0
+        self._reading = NOTHING
         self._problem = ""
         self._residence = Residence(0, 0)
         self._tables_and_stacks = 0
@@ -107,9 +109,10 @@ class Tracked:
             return False
         return age >= _READ_AGAIN_SECONDS or bool(self._cgroup.memory) or self._marks() != self._touched
 
-    def read(self, now: float) -> None:
-        """The costly counters."""
+    def read(self, now: float, reading: Reading = NOTHING) -> None:
+        """The costly counters, as far as `reading` doesn't have them."""
         begin = time.perf_counter()
+        self._reading = reading
         marks = self._marks()
         try:
             found = self._processes_memory()
@@ -124,6 +127,7 @@ class Tracked:
         self._read_traffic(now)
         self._touched = marks
         self.read_at = now
+        self._reading = NOTHING
         self._cost = time.perf_counter() - begin
 
     def sample(self, now: float, common_helpers: int | None) -> ContainerSample:
@@ -200,7 +204,7 @@ class Tracked:
         region = self._region()
         found, size = False, 0
         for process, counters in self._counters:
-            memory = process.memory(region)
+            memory = process.memory(region, self._reading)
             if memory is None:
                 continue
             found = True
@@ -255,10 +259,10 @@ class Tracked:
         """What its own helpers have, without those that have ended meanwhile."""
         helping = [one.process for one in self.members if one.helps]
         processes = [self.keeper, *helping] if self.keeper is not None else helping
-        return sum(process.proportional() or 0 for process in processes)
+        return sum(process.proportional(self._reading) or 0 for process in processes)
 
     def _read_traffic(self, now: float) -> None:
-        moved = [process.transfers() for process, _ in self._counters]
+        moved = [process.transfers(self._reading) for process, _ in self._counters]
         known = [one for one in moved if one is not None]
         links = self.main.network() if self._has_links else None
         read = sum(one[0] for one in known) if known else None

@@ -6,4 +6,5 @@
 
 pub mod launch_plan;
 pub mod log_line;
+pub mod meter;
 pub mod state_file;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use formats::launch_plan::{IdMap, LaunchPlan, PlanError, PlanFile, Program, Rlimit, Tmpfs, Volume};
 use formats::log_line::{header, Stream, Tag};
+use formats::meter::{Keeper, MainProcess, Parts};
 use formats::state_file::{
     confinement, Account, Cause, Engine, Kind, LimitHit, Phase, StateError, StateFile, SIZE_BYTES,
 };
@@ -276,4 +277,42 @@ fn the_log_s_lines() {
     lines.extend(header(1_735_689_599_999_999_999, Stream::Stdout, Tag::Full));
     lines.extend(b" two  spaces \n");
     assert_eq!(lines, golden("log_lines.txt"));
+}
+
+#[test]
+fn the_lines_of_the_meter_are_written_as_they_stand() {
+    let full = MainProcess {
+        identity: (4242, 1_000_001),
+        touched: [41, 2, 244],
+        region: [807_661_568, 4_294_967_296],
+        parts: Parts {
+            own: 57_344,
+            linear: 12_288,
+            code: 15_360,
+            shared: 9_216,
+            swap: 4_096,
+            linear_size: 131_072,
+        },
+        page_tables: Some(32_768),
+        moved: [Some(0), Some(12_288)],
+    };
+    let native = MainProcess {
+        identity: (4343, 1_000_003),
+        touched: [7, 0, 3],
+        region: [0, 0],
+        parts: Parts {
+            own: 4_096,
+            shared: 1_024,
+            ..Parts::default()
+        },
+        page_tables: None,
+        moved: [None, None],
+    };
+    let keeper = Keeper {
+        identity: (4243, 1_000_002),
+        share: 13_312,
+        page_tables: 12_288,
+    };
+    let written = format!("{full}{native}{keeper}");
+    assert_eq!(written.as_bytes(), golden("meter_lines.txt"));
 }

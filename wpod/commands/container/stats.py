@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 
-from wpod.commands.options import Options
-from wpod.commands.session import Session
+from wpod import paths
 from wpod.errors import ExitCode, UsageError
-from wpod.model.container import Status
-from wpod.model.sample import ContainerSample, Snapshot
-from wpod.queries import containers as queries
-from wpod.sampling.sampler import Sampler
+from wpod.sampling import ahead
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wpod.commands.options import Options
+    from wpod.commands.session import Session
+    from wpod.model.sample import ContainerSample, Snapshot
 
 _TO_TOP_AND_CLEAR = b"\x1b[H\x1b[J"
 
@@ -22,9 +24,14 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     interval = options.number("interval")
     if interval <= 0:
         raise UsageError("invalid interval, must be a positive number greater zero")
-    printer = _Printer(session, options, of_all=not (arguments or options.flag("latest")))
+    of_all = not (arguments or options.flag("latest"))
+    printer = _Printer(session, options, of_all=of_all)
+    # Before the modules that look are imported: that takes as long as the reading.
+    reading = ahead.begin(paths.store_paths(session.root or None).containers) if of_all else None
+    from wpod.sampling.sampler import Sampler
+
     named = _named(session, options, arguments)
-    sampler = Sampler(session.store, named)
+    sampler = Sampler(session.store, named, reading)
     try:
         while True:
             snapshot = sampler.tick()
@@ -42,6 +49,8 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
 
 def _named(session: Session, options: Options, arguments: tuple[str, ...]) -> frozenset[str] | None:
     """IDs, None for all. Raises NotThere."""
+    from wpod.queries import containers as queries
+
     if options.flag("latest"):
         return frozenset((queries.latest(session.store).record.container_id,))
     if not arguments:
@@ -50,6 +59,8 @@ def _named(session: Session, options: Options, arguments: tuple[str, ...]) -> fr
 
 
 def _runs(sample: ContainerSample) -> bool:
+    from wpod.model.container import Status
+
     return sample.container.observed.status is Status.RUNNING
 
 

@@ -201,6 +201,7 @@ def _own(facts: Facts, lacks: list[Missing]) -> Mapping[str, object]:
             "Runner": engine.runner,
             "Monitor": engine.monitor,
             "AotCompiler": engine.compiler,
+            "Meter": engine.meter,
             "Llvm": engine.llvm,
         },
         "Missing": documents(lacks),
