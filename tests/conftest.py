@@ -206,3 +206,13 @@ def probe_sources() -> dict[str, images.ImageSource]:
         "wasm": images.with_program("localhost/probe-wasm:latest", guests.wasm_from_c(source), wasm=True),
         "native": images.with_program("localhost/probe-native:latest", guests.native_from_c(source), wasm=False),
     }
+
+
+@pytest.fixture(scope="session")
+def load_sources() -> dict[str, images.ImageSource]:
+    """The guest with known allocations as a wasm and as a native image."""
+    source = guests.SOURCES / "load.c"
+    return {
+        "wasm": images.with_program("localhost/load-wasm:latest", guests.wasm_from_c(source), wasm=True),
+        "native": images.with_program("localhost/load-native:latest", guests.native_from_c(source), wasm=False),
+    }

@@ -16,7 +16,6 @@ import pytest
 
 from tests import conftest as base
 from tests.contract.conftest import Subject
-from tests.support import guests, images
 from tests.support.command import Result, eventually
 from tests.support.images import ImageSource
 
@@ -24,15 +23,6 @@ pytestmark = pytest.mark.own
 _PARTS = ("own", "linear", "kernel", "code", "shared", "helpers", "cache")
 _KIB = 1024
 _SIZE = 8192
-
-
-@pytest.fixture(scope="session")
-def load_sources() -> dict[str, ImageSource]:
-    source = guests.SOURCES / "load.c"
-    return {
-        "wasm": images.with_program("localhost/load-wasm:latest", guests.wasm_from_c(source), wasm=True),
-        "native": images.with_program("localhost/load-native:latest", guests.native_from_c(source), wasm=False),
-    }
 
 
 @pytest.fixture

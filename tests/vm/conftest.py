@@ -19,8 +19,9 @@ def content(
     tmp_path_factory: pytest.TempPathFactory,
     archives: Callable[[ImageSource], Path],
     probe_sources: dict[str, ImageSource],
+    load_sources: dict[str, ImageSource],
 ) -> Path:
-    """What the machine is given: `local`, an installed tree, and an archive for each kind of guest."""
+    """What the machine is given: `local`, an installed tree, and archives for each kind of guest."""
     directory = tmp_path_factory.mktemp("content")
     # The machine's Debian is this one's, so its Python is the one that the libraries were built for.
     environment = {**os.environ, "PYTHON": "/usr/bin/python3"}
@@ -28,6 +29,7 @@ def content(
     subprocess.run([script, directory / "local", "/usr/local"], env=environment, check=True)
     for kind in KINDS:
         (directory / f"{kind}.tar").write_bytes(archives(probe_sources[kind]).read_bytes())
+        (directory / f"load-{kind}.tar").write_bytes(archives(load_sources[kind]).read_bytes())
     return directory
 
 

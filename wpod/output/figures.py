@@ -32,6 +32,7 @@ HEADERS = {
 _NONE = "-"
 _NO_PAIR = "-- / --"
 _BREAKDOWN = (*(part.value for part in Part), "swap", "linear_size", "linear_limit")
+_TITLES = {name: name.title().replace("_", "") for name in _BREAKDOWN}
 _CSV = (
     "time", "id", "name", "kind", "image", "status", "cpu_nanoseconds", "cpu_percent", "average_cpu_percent", "total",
     *_BREAKDOWN, "limit", "limit_used", "limit_kind", "tasks", "read_bytes", "written_bytes", "received_bytes",
@@ -47,7 +48,7 @@ def row(sample: ContainerSample, snapshot: Snapshot, *, whole: bool) -> dict[str
     average = sample.cpu_average_percent or 0.0
     percent = sample.cpu_percent if sample.cpu_percent is not None else average
     cpu_time = times.go_duration(sample.cpu_nanoseconds or 0)
-    parts = {_title(name): _amount(memory.__dict__[name]) for name in _BREAKDOWN}
+    parts = {title: _amount(memory.__dict__[name]) for name, title in _TITLES.items()}
     return {
         "ID": record.container_id if whole else ids.short(record.container_id), "ContainerID": record.container_id,
         "Name": record.name, "CPUPerc": f"{percent:.2f}%", "CPU": round(percent, 6),
@@ -116,10 +117,6 @@ def _cell(value: object) -> str:
     if any(character in text for character in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
-
-
-def _title(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def _amount(bytes_: int | None) -> str:

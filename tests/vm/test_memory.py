@@ -1,0 +1,118 @@
+"""The figures of `stats` where cgroup v2 counts: each column against a known allocation, their sum against the kernel.
+
+tests/contract/test_memory.py has the same for every kind and user without this hierarchy.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.vm.machine import Machine
+from tests.vm.scripts import KINDS, facts
+
+users = pytest.mark.parametrize("user", ["root", "tester"])
+_PARTS = ("own", "linear", "kernel", "code", "shared", "helpers", "cache")
+_KIB = 1 << 10
+_SIZE = 8192 * _KIB
+_LOAD = """
+    for kind in wasm native; do wpod load --quiet --input /mnt/load-$kind.tar; done
+    """
+_STARTED = """
+    started() { name=$1; shift; kind=$1; shift
+        wpod run -d --name $name --memory 64m localhost/load-$kind "$@" >/dev/null
+        await sh -c "wpod logs $name | grep -q ready"; }
+    """
+
+
+def _memories(text: str) -> dict[str, dict[str, Any]]:
+    told: list[dict[str, Any]] = json.loads(facts(text)["stats"])
+    found = {one["name"]: one["wpod"]["memory"] for one in told}
+    for memory in found.values():
+        assert memory["total"] == sum(memory[part] or 0 for part in _PARTS)
+    return found
+
+
+def _grew(with_load: dict[str, Any], without: dict[str, Any], part: str, amount: int) -> None:
+    """Within 2 % or 64 kB."""
+    change = (with_load[part] or 0) - (without[part] or 0)
+    assert abs(change - amount) <= max(amount // 50, 64 * _KIB), (part, change, amount)
+
+
+def _unchanged(with_load: dict[str, Any], without: dict[str, Any], *grown: str) -> None:
+    for part in set(_PARTS) - set(grown) - {"kernel"}:
+        _grew(with_load, without, part, 0)
+
+
+@users
+def test_each_column_is_what_was_allocated(machine: Machine, user: str) -> None:
+    script = f"""{_LOAD}{_STARTED}
+        started first native; wpod rm -f -t 0 first
+        started sockets native sockets 4096
+        set -- $(wpod logs sockets); echo "held=$2"
+        started without native pairs $3
+        started touched native anonymous 8192
+        started shared native shared 8192
+        started cached native cache /tmp/file 8192
+        started wasm-without wasm
+        started wasm-touched wasm anonymous 8192
+        started wasm-reserved wasm reserve 8192
+        echo "stats=$(wpod stats --no-stream --format json | tr -d '\\n')"
+        wpod rm --force --all --time 0
+        """
+    out = machine.shell(user, script).ok().out
+    memory, held = _memories(out), int(facts(out)["held"]) * _KIB
+    without = memory["without"]
+    for name, part, amount in (
+        ("touched", "own", _SIZE), ("shared", "shared", _SIZE), ("cached", "cache", _SIZE), ("sockets", "kernel", held),
+    ):  # fmt: skip
+        _grew(memory[name], without, part, amount)
+        _unchanged(memory[name], without, part)
+    without = memory["wasm-without"]
+    _grew(memory["wasm-touched"], without, "linear", _SIZE)
+    _unchanged(memory["wasm-touched"], without, "linear")
+    _unchanged(memory["wasm-reserved"], without)
+    for name in ("wasm-touched", "wasm-reserved"):
+        _grew(memory[name], without, "linear_size", _SIZE)
+
+
+@users
+def test_the_sum_is_what_the_cgroup_counts(machine: Machine, user: str) -> None:
+    """What a container has alone is charged to its cgroup; shared files may be charged to another one."""
+    script = f"""{_LOAD}{_STARTED}
+        started first native; started second wasm
+        started native native anonymous 8192; started wasm wasm anonymous 8192
+        for kind in wasm native; do
+            pid=$(wpod inspect --format '{{{{.State.Pid}}}}' $kind)
+            cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$pid/cgroup)
+            echo "$kind current=$(cat $cgroup/memory.current)"
+            echo "$kind anon=$(sed -n 's/^anon //p' $cgroup/memory.stat)"
+        done
+        echo "stats=$(wpod stats --no-stream --format json | tr -d '\\n')"
+        wpod rm --force --all --time 0
+        """
+    out = machine.shell(user, script).ok().out
+    memory, told = _memories(out), facts(out)
+    for kind in KINDS:
+        alone = memory[kind]["own"] + (memory[kind]["linear"] or 0)
+        assert abs(alone - int(told[f"{kind} anon"])) <= max(alone // 50, 64 * _KIB), kind
+        whole = memory[kind]["total"] - memory[kind]["helpers"]
+        assert abs(whole - int(told[f"{kind} current"])) <= 1 << 20, kind
+
+
+@users
+def test_what_filled_a_container_before_the_kill_is_kept(machine: Machine, user: str) -> None:
+    script = """
+        wpod run -d --name full --memory 32m localhost/probe-native memory 100
+        echo "status=$(wpod wait full)"
+        echo "hit=$(wpod inspect --format '{{json .Wpod.MemoryLimitHit}}' full)"
+        wpod rm --all
+        """
+    found = facts(machine.shell(user, script).ok().out)
+    assert found["status"] == "137"
+    hit = json.loads(found["hit"])
+    assert hit["LimitBytes"] == 32 << 20
+    assert 16 << 20 <= hit["Breakdown"]["AnonymousBytes"] <= 32 << 20
+    assert sum(hit["Breakdown"].values()) <= 33 << 20
