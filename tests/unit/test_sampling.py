@@ -13,7 +13,7 @@ import pytest
 
 from wpod.model.memory import DEFINITIONS, SWAP, Breakdown, Limit, LimitKind, Part, first_to_bite
 from wpod.model.sample import HostSample, Pressure
-from wpod.sampling import host, mappings, process
+from wpod.sampling import ahead, host, mappings, process
 from wpod.sampling.mappings import MappedMemory, Region
 from wpod.sampling.process import Descriptors, Process
 from wpod.sampling.serving import share
@@ -203,3 +203,23 @@ def test_processes_are_listed_and_those_that_have_ended_are_not(child: int) -> N
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert [row.pid for row in known.rows([os.getpid(), child])] == [os.getpid()]
+
+
+def test_a_meter_is_started_where_it_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    libexec = tmp_path / "libexec"
+    libexec.mkdir()
+    (libexec / "wpod-meter").write_text('#!/bin/sh\necho "keeper 7 8 9 10"\n')
+    (libexec / "wpod-meter").chmod(0o755)
+    containers = tmp_path / "containers"
+    assert ahead.begin(str(containers)) is None
+    for number in range(20):
+        (containers / str(number)).mkdir(parents=True)
+    monkeypatch.setenv("WPOD_LIBEXEC_DIR", str(tmp_path / "none"))
+    assert ahead.begin(str(containers)) is None
+    monkeypatch.setenv("WPOD_LIBEXEC_DIR", str(libexec))
+    assert ahead.begin(str(containers), 3) is None
+    descriptors = len(os.listdir("/proc/self/fd"))
+    meter = ahead.begin(str(containers))
+    assert meter is not None
+    assert meter.collect().shares == {(7, 8): (9, 10)}
+    assert len(os.listdir("/proc/self/fd")) == descriptors
