@@ -131,7 +131,7 @@ def _outcome(digest: str, cache_dir: str) -> CompileOutcome:
     path = cache.find(cache_dir, digest)
     if path is not None:
         return CompileOutcome(CompileStatus.READY, path)
-    reason = _read_note(cache_dir, digest).reason or "the compiler died"
+    reason = _read_note(cache_dir, digest).reason or "the compiler died; `wpod doctor` tells whether it starts"
     return CompileOutcome(CompileStatus.FAILED, reason=reason)
 
 
