@@ -21,9 +21,8 @@ _LOAD = """
     for kind in wasm native; do wpod load --quiet --input /mnt/load-$kind.tar; done
     """
 _STARTED = """
-    engine() { [ $1 = native ] || echo --wasm-aot=require; }
     started() { name=$1; shift; kind=$1; shift
-        wpod run -d --name $name --memory 64m $(engine $kind) localhost/load-$kind "$@" >/dev/null
+        wpod run -d --name $name --memory 64m localhost/load-$kind "$@" >/dev/null
         await sh -c "wpod logs $name | grep -q ready"; }
     """
 
