@@ -264,13 +264,20 @@ def limit_document(hit: StateFile | None, observed: Observation) -> dict[str, ob
         "Times": hit.limit_hits,
         "UsedBytes": hit.limit_used_bytes,
         "LimitBytes": hit.limit_bytes,
-        "GuestPages": hit.limit_used_bytes // _PAGE_BYTES if hit.limit_hit is LimitHit.GUEST_PAGES else None,
+        "GuestPages": _guest_pages(hit),
         "Breakdown": _near_limit(hit),
         "Killed": hit.cause is Cause.OUT_OF_MEMORY,
         "ExitCode": hit.status,
         "FinishedAt": times.rfc3339(hit.finished_nanoseconds),
         "ThisRun": hit is observed.state,
     }
+
+
+def _guest_pages(hit: StateFile) -> int | None:
+    """How large the guest's linear memory was; None for a native one. Of a kill it is what the keeper heard of last."""
+    if hit.limit_hit is LimitHit.GUEST_PAGES:
+        return hit.limit_used_bytes // _PAGE_BYTES
+    return hit.linear_used_bytes // _PAGE_BYTES if hit.kind is Kind.WASM else None
 
 
 def _near_limit(hit: StateFile) -> dict[str, int] | None:
