@@ -19,6 +19,7 @@ from tests.contract.conftest import Subject
 from tests.support import guests, images, leftovers
 from tests.support.command import Result, eventually
 from tests.support.images import ImageSource
+from wpod.output import sizes
 
 pytestmark = pytest.mark.own
 _PARTS = ("own", "linear", "kernel", "code", "shared", "helpers", "cache")
@@ -234,9 +235,9 @@ def test_ps_shows_memory_where_it_is_asked(subject: Subject, load: Callable[...,
     load("one", "anonymous", str(_SIZE))
     subject.wpod("create", "--name", "still", subject.image, "idle").ok()
     table = subject.wpod("ps", "-a", "--memory", "--sort", "memory").ok().out.splitlines()
-    assert table[0].endswith("MEMORY")
+    assert table[0].split()[-3:] == ["MEMORY", "LIMIT", "HIT"]
     assert "still" in table[1]
-    assert table[1].endswith("0B")
+    assert table[1].split()[-1] == "0B"
     assert float(table[2].split()[-1].removesuffix("MB")) > 8
     documents = subject.wpod("ps", "--memory", "--format", "json").ok().json
     assert documents[0]["Wpod"]["MemoryBytes"] > _SIZE * _KIB
@@ -288,7 +289,19 @@ def test_a_limit_that_is_near_is_named_with_a_way_out(subject: Subject, load: Ca
 
 
 def _hit(subject: Subject, name: str) -> Any:
-    return subject.wpod("inspect", name).ok().json[0]["Wpod"]["MemoryLimitHit"]
+    """As `inspect` tells it; `ps` tells the same."""
+    hit = subject.wpod("inspect", name).ok().json[0]["Wpod"]["MemoryLimitHit"]
+    (row,) = subject.wpod("ps", "-a", "--filter", f"name=^{name}$", "--format", "json").ok().json
+    assert row["Wpod"]["MemoryLimitHit"] == hit
+    return hit
+
+
+def _hit_line(subject: Subject) -> str:
+    """The column of the table and of a template for the one container that there is."""
+    line = subject.wpod("ps", "-a", "--format", "{{.MemoryLimitHit}}").ok().out.removesuffix("\n")
+    heading, row = subject.wpod("ps", "-a", "--memory").ok().out.splitlines()
+    assert row[heading.index("LIMIT HIT") :] == line
+    return line
 
 
 @pytest.mark.wasm
@@ -305,8 +318,7 @@ def test_growth_that_is_refused_is_kept_with_its_pages(
     assert hit["Times"] >= 1
     assert hit["LimitBytes"] == 3 << 20
     assert hit["UsedBytes"] == hit["GuestPages"] * 65536 <= hit["LimitBytes"]
-    shown = subject.wpod("ps", "-a", "--format", "{{.MemoryLimitHit}}").ok().line
-    assert shown == "guest pages 3MiB"
+    assert _hit_line(subject) == f"guest pages 3MiB ({hit['GuestPages']} pages)"
     first = hit["FinishedAt"]
     subject.wpod("start", "greedy").ok()
     assert subject.wpod("wait", "greedy").ok().line == "3"
@@ -329,6 +341,7 @@ def test_a_kill_for_want_of_memory_is_kept_across_restarts(subject: Subject, loa
         options=("--memory", "8m", "--tmpfs", "/tmp", "-v", f"{volume}:/steps"),
     )  # fmt: skip
     assert _hit(subject, "killed") is None
+    assert _hit_line(subject) == ""
 
     def step() -> bool:
         (volume / "step").touch()
@@ -342,11 +355,15 @@ def test_a_kill_for_want_of_memory_is_kept_across_restarts(subject: Subject, loa
     if subject.is_wasm:
         assert 3 << 20 < hit["GuestPages"] * 65536 <= 7 << 20
         assert hit["Breakdown"] is None
+        line = f"cgroup 8MiB ({hit['GuestPages']} pages)"
     else:
         assert hit["GuestPages"] is None
         assert 3 << 20 <= hit["Breakdown"]["AnonymousBytes"] <= 8 << 20
         assert 3 << 20 <= hit["Breakdown"]["FileBytes"] <= 8 << 20
         assert sum(hit["Breakdown"].values()) <= 9 << 20
+        parts = [sizes.binary(hit["Breakdown"][f"{name}Bytes"]) for name in ("Anonymous", "File", "Kernel")]
+        line = "cgroup 8MiB (anonymous {}, file {}, kernel {})".format(*parts)
+    assert _hit_line(subject) == line
     (volume / "step").unlink(missing_ok=True)
 
     def told() -> str:
@@ -363,6 +380,7 @@ def test_a_kill_for_want_of_memory_is_kept_across_restarts(subject: Subject, loa
     assert leftovers.cgroups_of([subject.wpod.field("killed", "{{.Id}}")]) == []
     subject.wpod("start", "killed").ok()
     assert _hit(subject, "killed") == {**hit, "ThisRun": False}
+    assert _hit_line(subject) == f"earlier run: {line}"
     eventually(step)  # killed again, and started with its cgroup still there
     again = _hit(subject, "killed")
     assert again["ThisRun"]

@@ -23,6 +23,7 @@ from wpod.kernel.cgroup_counters import MemoryKill
 from wpod.model.container import Observation, Status
 from wpod.operations.record_end import record_end
 from wpod.queries import containers as queries
+from wpod.queries.limit_hit import limit_hit
 from wpod.storage.store import Store, open_store
 
 OWN_TICKS = pidfd.start_ticks(os.getpid())
@@ -214,7 +215,12 @@ def test_a_kill_for_want_of_memory_is_told_by_the_cgroup_and_then_by_the_file(
         before, status=137, cause=Cause.OUT_OF_MEMORY, signal=9, reason="", limit_hit=LimitHit.CGROUP, limit_hits=3,
         limit_used_bytes=8000, limit_bytes=8192,
     )  # fmt: skip
-    assert queries.limit_hit(own, seen) is seen.state
+    hit = limit_hit(own, seen)
+    assert hit is not None
+    assert hit.state is seen.state
+    assert (hit.name, hit.this_run, hit.guest_pages, hit.parts) == (
+        "cgroup", True, 1 if kind is Kind.WASM else None, (0, 7, 0)
+    )  # fmt: skip
     assert path.read_bytes() == state_file.encode(before)  # looking changes nothing
     for _ in range(2):
         record_end(own)

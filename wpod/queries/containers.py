@@ -85,17 +85,6 @@ def observe(own: ContainerPaths) -> Observation:
     return found
 
 
-def limit_hit(own: ContainerPaths, observed: Observation) -> StateFile | None:
-    """The state file of this run or of the last earlier one that hit a limit of memory; None where none did."""
-    state = observed.state
-    if state is not None and state.limit_hit is not LimitHit.NONE:
-        return state
-    try:
-        return state_file.read(own.limit_state)[0]
-    except StoreError:
-        return None  # there is none; one that can't be read tells nothing
-
-
 def interpret(state: StateFile, kept: bool) -> Observation:
     """The meaning of one reading (docs/formats.md, "State file")."""
     if state.phase is Phase.EXITED:
