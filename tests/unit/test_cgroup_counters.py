@@ -9,7 +9,7 @@ import pytest
 
 from wpod.kernel import cgroup, cgroup_counters
 from wpod.kernel.cgroup import Hierarchy
-from wpod.kernel.cgroup_counters import Directories, MemoryCounters
+from wpod.kernel.cgroup_counters import Directories, MemoryCounters, MemoryKill
 
 _STAT_V2 = """anon 1048576
 file 409600
@@ -95,3 +95,35 @@ def test_only_a_container_s_own_cgroup_counts(tmp_path: Path, monkeypatch: pytes
     place = scope
     own = str(tmp_path) + scope
     assert cgroup_counters.own_directories(container, os.getpid()) == Directories(own, "", own)
+
+
+@pytest.mark.parametrize(
+    ("contents", "expected"),
+    [
+        ({"memory__events": "oom 3\noom_kill 1\n", "memory__peak": "67100672\n", "memory__max": "67108864\n"},
+         MemoryKill(67100672, 67108864)),
+        ({"memory__events": "oom 1\noom_kill 1\n", "memory__max": "67108864\n"}, MemoryKill(0, 67108864)),
+        ({"memory__events": "oom 0\noom_kill 1\n", "memory__peak": "4096\n", "memory__max": "max\n"},
+         MemoryKill(4096, None)),
+        ({"memory__events": "max 9\noom 1\noom_kill 0\n", "memory__peak": "67108864\n"}, None),
+        ({"memory__oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+          "memory__max_usage_in_bytes": "8388608\n", "memory__limit_in_bytes": "8388608\n"},
+         MemoryKill(8388608, 8388608)),
+        ({"memory__oom_control": "oom_kill 1\n", "memory__max_usage_in_bytes": "4096\n",
+          "memory__limit_in_bytes": "9223372036854771712\n"}, MemoryKill(4096, None)),
+        ({"memory__oom_control": "oom_kill_disable 0\nunder_oom 1\n"}, None),  # before Linux 4.13
+        ({"pids__current": "0\n"}, None),
+    ],
+    ids=["v2", "v2 before 5.19", "v2 without a limit", "v2 not killed", "v1", "v1 without a limit", "v1 before 4.13",
+         "no memory controller"],
+)  # fmt: skip
+def test_a_kill_is_told_by_what_is_left_of_the_cgroup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: dict[str, str], expected: MemoryKill | None
+) -> None:
+    container = "0123456789abcdef" * 4
+    own = tmp_path / "memory" / container
+    own.mkdir(parents=True)
+    monkeypatch.setattr(cgroup, "directories", lambda name: (f"{tmp_path}/cpu/{name}", f"{tmp_path}/memory/{name}"))
+    _files(own, **contents)
+    assert cgroup_counters.memory_kill(container) == expected
+    assert cgroup_counters.memory_kill(container[::-1]) is None

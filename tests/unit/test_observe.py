@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,14 @@ from tests.support.records import container_id, record
 from tests.unit.test_state_file import kept
 from wpod.errors import NotThere
 from wpod.formats import state_file
-from wpod.formats.state_file import Cause, Kind, Phase, StateFile
+from wpod.formats.state_file import Cause, Kind, LimitHit, Phase, StateFile
 from wpod.frozen import replace
-from wpod.kernel import pidfd
+from wpod.kernel import cgroup_counters, pidfd
+from wpod.kernel.cgroup_counters import MemoryKill
 from wpod.model.container import Observation, Status
+from wpod.operations.record_end import record_end
 from wpod.queries import containers as queries
+from wpod.queries.limit_hit import limit_hit
 from wpod.storage.store import Store, open_store
 
 OWN_TICKS = pidfd.start_ticks(os.getpid())
@@ -178,6 +182,110 @@ def test_listing_writes_nothing(store: Store) -> None:
         before = (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ctime_ns)
         assert queries.all_containers(store)[0].observed.status is Status.RUNNING
         assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ctime_ns) == before
+
+
+# --- a keeper that was killed -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cgroup_tells(monkeypatch: pytest.MonkeyPatch) -> Callable[[MemoryKill | None], None]:
+    """Has the container's cgroup tell of this kill, or be gone."""
+
+    def tells(kill: MemoryKill | None) -> None:
+        monkeypatch.setattr(cgroup_counters, "memory_kill", lambda _container_id: kill)
+
+    return tells
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.RUNNING])
+def test_a_kill_for_want_of_memory_is_told_by_the_cgroup_and_then_by_the_file(
+    store: Store, cgroup_tells: Callable[[MemoryKill | None], None], kind: Kind, phase: Phase
+) -> None:
+    before = replace(
+        RUNNING, kind=kind, phase=phase, reason="no compiler", linear_used_bytes=65536, limit_hits=2,
+        limit_hit=LimitHit.GUEST_PAGES, near_file_bytes=7,
+    )  # fmt: skip
+    path = put(store, "a", before)
+    own = store.paths.container(container_id("a"))
+    cgroup_tells(MemoryKill(8000, 8192))
+    seen = observed(store, "a")
+    assert (seen.status, seen.exit_code, seen.cause) == (Status.EXITED, 137, Cause.OUT_OF_MEMORY)
+    assert seen.state == replace(
+        before, status=137, cause=Cause.OUT_OF_MEMORY, signal=9, reason="", limit_hit=LimitHit.CGROUP, limit_hits=3,
+        limit_used_bytes=8000, limit_bytes=8192,
+    )  # fmt: skip
+    hit = limit_hit(own, seen)
+    assert hit is not None
+    assert hit.state is seen.state
+    assert (hit.name, hit.this_run, hit.guest_pages, hit.parts) == (
+        "cgroup", True, 1 if kind is Kind.WASM else None, (0, 7, 0)
+    )  # fmt: skip
+    assert path.read_bytes() == state_file.encode(before)  # looking changes nothing
+    for _ in range(2):
+        record_end(own)
+        cgroup_tells(None)
+        after = observed(store, "a")
+        assert after == replace(seen, state=replace(seen.state, phase=Phase.EXITED))
+    assert not os.path.exists(f"{path}.new")
+
+
+def test_a_kill_at_no_limit_of_its_own_hits_none(
+    store: Store, cgroup_tells: Callable[[MemoryKill | None], None]
+) -> None:
+    """The machine's memory was used up."""
+    put(store, "a", RUNNING)
+    cgroup_tells(MemoryKill(8000, None))
+    seen = observed(store, "a")
+    assert seen.cause is Cause.OUT_OF_MEMORY
+    assert seen.state is not None
+    assert (seen.state.limit_hit, seen.state.limit_hits) == (LimitHit.NONE, 0)
+
+
+def test_a_cgroup_tells_nothing_of_another_run(store: Store, cgroup_tells: Callable[[MemoryKill | None], None]) -> None:
+    """An end that was stored, an earlier boot, one that runs, one that was never started."""
+    cgroup_tells(MemoryKill(8000, 8192))
+    for identifier, state in (
+        ("a", records.state(phase=Phase.EXITED, status=137, cause=Cause.SIGNAL, boot_id=HERE)),
+        ("b", replace(RUNNING, boot_id=BEFORE)),
+        ("c", records.state(phase=Phase.CREATED, boot_id=HERE)),
+    ):
+        put(store, identifier, state)
+        found = observed(store, identifier)
+        assert (found.state, found.cause) == (state, Cause.NONE if identifier == "c" else Cause.SIGNAL)
+    with kept(put(store, "d", RUNNING)):
+        assert observed(store, "d").status is Status.RUNNING
+
+
+def test_an_end_is_recorded_once_it_is_one(store: Store, cgroup_tells: Callable[[MemoryKill | None], None]) -> None:
+    """By somebody else's SIGKILL, or by a reboot: nothing that comes later makes a want of memory of it."""
+    cgroup_tells(None)
+    record_end(store.paths.container(container_id("never")))
+    for identifier, state in (("a", RUNNING), ("b", replace(RUNNING, boot_id=BEFORE))):
+        put(store, identifier, state)
+        record_end(store.paths.container(container_id(identifier)))
+    cgroup_tells(MemoryKill(8000, 8192))
+    for identifier in ("a", "b"):
+        found = observed(store, identifier)
+        assert (found.status, found.exit_code, found.cause) == (Status.EXITED, 137, Cause.SIGNAL)
+    living = put(store, "c", RUNNING)
+    with kept(living):
+        record_end(store.paths.container(container_id("c")))
+    assert living.read_bytes() == state_file.encode(RUNNING)
+
+
+def test_an_end_that_cant_be_written_is_left(
+    store: Store, cgroup_tells: Callable[[MemoryKill | None], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(store, "a", RUNNING)
+    cgroup_tells(None)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", full)
+    record_end(store.paths.container(container_id("a")))
+    assert path.read_bytes() == state_file.encode(RUNNING)
 
 
 def test_the_reading_is_kept_with_the_observation(store: Store) -> None:

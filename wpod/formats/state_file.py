@@ -151,7 +151,7 @@ def decode(data: bytes, name: str) -> StateFile:
 
 
 def encode(state: StateFile) -> bytes:
-    """The 4096 bytes. Python writes only fresh files (`create`); the rest is for the golden test."""
+    """The 4096 bytes. Python writes fresh files, and the ends that no keeper could store."""
     head = _HEAD.pack(
         MAGIC, VERSION, state.kind, state.boot_id, state.pid, state.keeper_pid, state.start_ticks,
         state.keeper_start_ticks, state.phase, state.status, state.cause, state.signal,
@@ -174,10 +174,15 @@ def create(path: str, kind: Kind) -> None:
         kind, b"\0" * 16, 0, 0, 0, 0, Phase.CREATED, 0, Cause.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         Engine.NONE, Confinement(0), 0, 0, "",
     )  # fmt: skip
+    write(path, fresh)
+
+
+def write(path: str, state: StateFile) -> None:
+    """A new file in the place of what is there, by rename. Callers make sure first that there is no keeper."""
     temporary = f"{path}.new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        data = encode(fresh)
+        data = encode(state)
         if os.write(descriptor, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
         os.fsync(descriptor)

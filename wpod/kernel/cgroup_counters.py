@@ -9,6 +9,12 @@ from wpod.kernel import cgroup
 from wpod.kernel.cgroup import Hierarchy
 
 _READ_BYTES = 65536
+# Where kills for want of memory are counted, the most that was used, and the limit; of v2 and v1. The monitor reads
+# the same ones (rust/monitor/src/finish.rs).
+_KILLS = (
+    ("memory.events", "memory.peak", "memory.max"),
+    ("memory.oom_control", "memory.max_usage_in_bytes", "memory.limit_in_bytes"),
+)
 # What v1 reports for no limit is the greatest multiple of a page that fits; anything near it is none.
 _NO_LIMIT = 1 << 60
 _MICROSECOND = 1000
@@ -27,6 +33,15 @@ class MemoryCounters:
     kernel_beyond: int | None
     kernel_whole: int | None
     oom_kills: int
+
+
+@frozen
+class MemoryKill:
+    """A kill for want of memory: the most bytes that the cgroup ever had, 0 where the kernel doesn't tell, and its
+    limit, None where there is none: it was the machine's memory then."""
+
+    peak: int
+    limit: int | None
 
 
 @frozen
@@ -62,6 +77,22 @@ def memory(directory: str) -> MemoryCounters | None:
     if "file" in rows:
         return _memory_v2(directory, rows)
     return _memory_v1(directory, rows) if "cache" in rows else None
+
+
+def memory_kill(container_id: str) -> MemoryKill | None:
+    """Whether the kernel has killed in this container's own cgroup for want of memory; asked when nobody lives in it.
+
+    None where it hasn't, where there is no cgroup, and where systemd made it: that one goes with its last process.
+    """
+    for directory in cgroup.directories(container_id):
+        for events, peak, limit in _KILLS:
+            if _rows(_text(f"{directory}/{events}")).get("oom_kill", 0):
+                allowed = _number(f"{directory}/{limit}")
+                return MemoryKill(
+                    _number(f"{directory}/{peak}") or 0,
+                    allowed if allowed is not None and allowed < _NO_LIMIT else None,
+                )
+    return None
 
 
 def processor_nanoseconds(directory: str) -> int | None:

@@ -24,6 +24,7 @@ from wpod.operations import keeper
 from wpod.operations.create import launch_of
 from wpod.operations.keeper import Report
 from wpod.operations.locks import container_lock
+from wpod.operations.record_end import record_end
 from wpod.operations.undo import UndoStack
 from wpod.paths import ContainerPaths
 from wpod.queries import containers as queries
@@ -217,6 +218,7 @@ def _make_ready(
     if networks is not None:
         launch = replace(launch, joined=networks.joined)
     backend.check(launch)
+    record_end(own)  # before its cgroup goes, and so that what this start leaves there isn't taken for the last run's
     backend.release(launch)
     restore = _restoring(own)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from collections.abc import Iterable
 
 from wpod.errors import ExitCode, NotThere, StoreError, WpodError
 from wpod.formats import state_file
 from wpod.formats.state_file import Cause, Kind, LimitHit, Phase, StateFile
+from wpod.frozen import replace
 from wpod.kernel import pidfd
 from wpod.model.container import Container, ContainerRecord, Observation, Status
 from wpod.paths import ContainerPaths
@@ -77,18 +79,10 @@ def observe(own: ContainerPaths) -> Observation:
         if not os.path.lexists(own.state):
             return Observation(Status.CREATED)
         return Observation(Status.UNKNOWN, problem=error.message)
-    return interpret(state, kept)
-
-
-def limit_hit(own: ContainerPaths, observed: Observation) -> StateFile | None:
-    """The state file of this run or of the last earlier one that hit a limit of memory; None where none did."""
-    state = observed.state
-    if state is not None and state.limit_hit is not LimitHit.NONE:
-        return state
-    try:
-        return state_file.read(own.limit_state)[0]
-    except StoreError:
-        return None  # there is none; one that can't be read tells nothing
+    found = interpret(state, kept)
+    if found.status is Status.EXITED and state.phase is not Phase.EXITED and state.boot_id == boot_id():
+        return _killed(own, state)
+    return found
 
 
 def interpret(state: StateFile, kept: bool) -> Observation:
@@ -111,6 +105,26 @@ def boot_id() -> bytes:
     """This boot's ID as in state files: 16 bytes (random(4))."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return bytes.fromhex(file.read().strip().replace("-", ""))
+
+
+def _killed(own: ContainerPaths, state: StateFile) -> Observation:
+    """The end of a container whose keeper was killed in this boot: what its cgroup tells of that, while it is there.
+
+    The state is as its keeper would have stored it, but for the phase and the time, which nobody knows.
+    """
+    from wpod.kernel import cgroup_counters
+
+    status = int(ExitCode.KILLED)
+    kill = cgroup_counters.memory_kill(os.path.basename(own.directory))
+    if kill is None:
+        return Observation(Status.EXITED, status, Cause.SIGNAL, state)
+    told = replace(state, status=status, cause=Cause.OUT_OF_MEMORY, signal=signal.SIGKILL, reason="")
+    if kill.limit is not None:
+        told = replace(
+            told, limit_hit=LimitHit.CGROUP, limit_hits=state.limit_hits + 1, limit_used_bytes=kill.peak,
+            limit_bytes=kill.limit,
+        )  # fmt: skip
+    return Observation(Status.EXITED, status, Cause.OUT_OF_MEMORY, told)
 
 
 def _lives(state: StateFile) -> bool:

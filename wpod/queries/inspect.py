@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from wpod import times
-from wpod.formats.state_file import Cause, Confinement, Engine, Kind, LimitHit, StateFile
-from wpod.model.container import Container, ContainerPlan, MountPlan, Observation, RootKind, Status
+from wpod.formats.state_file import Cause, Confinement, Engine, Kind
+from wpod.model.container import Container, ContainerPlan, MountPlan, RootKind, Status
 from wpod.model.request import LimitOptions
 from wpod.paths import ContainerPaths
 from wpod.plan.security import DEFAULT_CAPABILITIES
-from wpod.queries import containers as queries
-from wpod.queries import networks
+from wpod.queries import limit_hit, networks
 from wpod.storage.store import Store
 
 _SHM_BYTES = 65536000
@@ -18,8 +17,6 @@ _ENGINES = {
     Engine.NONE: "", Engine.INTERPRETER: "interpreter", Engine.AOT_SHARED: "compiled, shared code",
     Engine.AOT_PRIVATE: "compiled, private copy of the code",
 }  # fmt: skip
-_LIMITS_HIT = {LimitHit.NONE: "", LimitHit.GUEST_PAGES: "guest pages", LimitHit.CGROUP: "cgroup"}
-_PAGE_BYTES = 65536
 _CONFINEMENT = {
     Confinement.USER_NAMESPACE: "user namespace", Confinement.NO_NEW_PRIVILEGES: "no_new_privs",
     Confinement.LANDLOCK: "landlock", Confinement.SECCOMP: "seccomp",
@@ -255,33 +252,6 @@ def _bind(mount: MountPlan) -> str:
     return f"{source}:{mount.target}:{'ro' if mount.read_only else 'rw'},rprivate,rbind"
 
 
-def limit_document(hit: StateFile | None, observed: Observation) -> dict[str, object] | None:
-    """The limit of memory that was hit last, in this run or an earlier one; None where none ever was."""
-    if hit is None:
-        return None
-    return {
-        "Limit": _LIMITS_HIT[hit.limit_hit],
-        "Times": hit.limit_hits,
-        "UsedBytes": hit.limit_used_bytes,
-        "LimitBytes": hit.limit_bytes,
-        "GuestPages": hit.limit_used_bytes // _PAGE_BYTES if hit.limit_hit is LimitHit.GUEST_PAGES else None,
-        "Breakdown": _near_limit(hit),
-        "Killed": hit.cause is Cause.OUT_OF_MEMORY,
-        "ExitCode": hit.status,
-        "FinishedAt": times.rfc3339(hit.finished_nanoseconds),
-        "ThisRun": hit is observed.state,
-    }
-
-
-def _near_limit(hit: StateFile) -> dict[str, int] | None:
-    """What the cgroup counted when it was last near its limit; None where nothing was noted before the kill."""
-    parts = {
-        "AnonymousBytes": hit.near_anonymous_bytes, "FileBytes": hit.near_file_bytes,
-        "KernelBytes": hit.near_kernel_bytes,
-    }  # fmt: skip
-    return parts if any(parts.values()) else None
-
-
 def _wpod(container: Container, own: ContainerPaths) -> dict[str, object]:
     """What only wpod has: which kind and why, how the guest is executed and confined, its memory and log."""
     plan, state = container.record.plan, container.observed.state
@@ -296,7 +266,7 @@ def _wpod(container: Container, own: ContainerPaths) -> dict[str, object]:
         "Monitored": container.observed.monitored if running else None,
         "LogBytes": state.log_bytes if state else 0,
         "DroppedLogLines": state.dropped_lines if state else 0,
-        "MemoryLimitHit": limit_document(queries.limit_hit(own, container.observed), container.observed),
+        "MemoryLimitHit": limit_hit.document(limit_hit.limit_hit(own, container.observed)),
     }
     if plan.module is not None:
         found["Module"] = {"Path": plan.module.path, "Digest": plan.module.digest, "Aot": plan.module.aot.value}

@@ -83,7 +83,7 @@ def ps() -> Verb:
             Option(("last", "n"), Kind.VALUE, "Show the N created last, running or not; -1 is no limit", values.whole,
                    "N", "-1"),
             latest("Show the one created last, running or not"),
-            flag("memory", "Show how much memory each container has"),
+            flag("memory", "Show how much memory each container has, and the limit of it that it hit last"),
             flag("no-trunc", "Show whole IDs and commands"),
             flag("noheading", "Print no header line"),
             flag("quiet q", "Print only IDs"),

@@ -13,6 +13,8 @@ from wpod.queries import containers as queries
 def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> int:
     """Runtime state and cgroups of ended containers are given back; with --rm the container goes, too."""
     from wpod.operations.create import launch_of
+    from wpod.operations.locks import container_lock
+    from wpod.operations.record_end import record_end
     from wpod.operations.remove import RemoveOptions, remove
     from wpod.runtime.backend import for_kind
 
@@ -25,7 +27,11 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
         if options.flag("rm"):
             remove(session.store, name, RemoveOptions(volumes=True))
             return
-        backend = for_kind(container.record.plan.kind)
-        backend.release(launch_of(session.store, container.record, foreground=False))
+        launch = launch_of(session.store, container.record, foreground=False)
+        with container_lock(launch.paths):
+            if queries.observe(launch.paths).status is Status.RUNNING:
+                raise WpodError(f"container {container.record.name} was started again meanwhile")
+            record_end(launch.paths)  # its cgroup, which goes now, may be all that tells of it
+            for_kind(container.record.plan.kind).release(launch)
 
     return session.for_each(selected(session, options, arguments, selector), clean)

@@ -6,10 +6,13 @@ from wpod import times
 from wpod.commands.options import Options
 from wpod.commands.session import Session
 from wpod.errors import ExitCode, UsageError
-from wpod.formats.state_file import LimitHit
 from wpod.model import ids
 from wpod.model.container import Container, Status
 from wpod.queries import containers as queries
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wpod.queries.limit_hit import Hit
 
 _BILLION = 1_000_000_000
 _COMMAND_SHOWN = 20
@@ -44,8 +47,9 @@ class _Extras:
         self.sized = options.flag("size")
         self.with_memory = options.flag("memory")
         self._totals: dict[str, int | None] | None = None
-        asked = self.with_memory or ".Memory" in options.text("format") or options.text("sort") == "memory"
-        self._asked = asked
+        named = options.text("format").replace(".MemoryLimitHit", "")
+        self._asked = self.with_memory or ".Memory" in named or options.text("sort") == "memory"
+        self._asked_for_hit = self.with_memory or named != options.text("format")
         self._running = [one.record.container_id for one in containers if one.observed.status is Status.RUNNING]
 
     def memory(self, container: Container) -> int | None:
@@ -68,6 +72,17 @@ class _Extras:
         memory = self.memory(container)
         return sizes.decimal(memory, digits=4) if memory is not None else "-"
 
+    def limit_hit(self, container: Container) -> Hit | None:
+        """The limit of memory that it has hit, in this run or an earlier one."""
+        from wpod.queries.limit_hit import limit_hit
+
+        return limit_hit(self._session.store.paths.container(container.record.container_id), container.observed)
+
+    def limit_hit_text(self, container: Container) -> str:
+        """As its column shows it: `cgroup 8MiB (anonymous 4.5MiB, file 3MiB, kernel 300KiB)`."""
+        hit = self.limit_hit(container) if self._asked_for_hit else None
+        return _hit_text(hit) if hit is not None else ""
+
 
 def _print(session: Session, options: Options, chosen: list[Container], extras: _Extras) -> int:
     format_ = options.text("format")
@@ -88,7 +103,9 @@ def _print(session: Session, options: Options, chosen: list[Container], extras: 
         return ExitCode.SUCCESS
     from wpod.output import tables
 
-    wanted = (("Size", extras.sized), ("Memory", extras.with_memory))
+    wanted = (
+        ("Size", extras.sized), ("Memory", extras.with_memory), ("MemoryLimitHit", extras.with_memory),
+    )  # fmt: skip
     columns = (*_COLUMNS, *(column for column, is_wanted in wanted if is_wanted))
     titles = [_HEADERS[column] for column in columns]
     lines = [[str(row[column]) for column in columns] for row in rows]
@@ -152,7 +169,7 @@ def _fields(session: Session, container: Container, whole: bool, extras: _Extras
         "ExitedAt": _seconds(state.finished_nanoseconds if ended and state else 0),
         "ExitCode": container.observed.exit_code, "StartedAt": _seconds(state.started_nanoseconds if state else 0),
         "IsInfra": False, "Kind": record.plan.kind.name.lower(),
-        "Memory": extras.memory_text(container), "MemoryLimitHit": _limit_hit(container),
+        "Memory": extras.memory_text(container), "MemoryLimitHit": extras.limit_hit_text(container),
     }  # fmt: skip
 
 
@@ -187,6 +204,8 @@ def _print_json(session: Session, chosen: list[Container], extras: _Extras) -> i
 
 
 def _json(session: Session, container: Container, extras: _Extras) -> dict[str, object]:
+    from wpod.queries import limit_hit
+
     record, state = container.record, container.observed.state
     ended = container.observed.status is Status.EXITED
     size: dict[str, int] | None = None
@@ -223,20 +242,21 @@ def _json(session: Session, container: Container, extras: _Extras) -> dict[str, 
         "Wpod": {
             "SchemaVersion": 1,
             "Kind": record.plan.kind.name.lower(),
-            "MemoryLimitHit": _limit_hit(container),
+            "MemoryLimitHit": limit_hit.document(extras.limit_hit(container)),
             **({"MemoryBytes": extras.memory(container)} if extras.with_memory else {}),
         },
     }
 
 
-def _limit_hit(container: Container) -> str:
-    """`cgroup 64MiB`: the limit of memory that was hit in this run, or nothing."""
-    state = container.observed.state
-    if state is None or state.limit_hit is LimitHit.NONE:
-        return ""
+def _hit_text(hit: Hit) -> str:
     from wpod.output import sizes
 
-    return f"{state.limit_hit.name.lower().replace('_', ' ')} {sizes.binary(state.limit_bytes)}"
+    details = [f"{hit.guest_pages} pages"] if hit.guest_pages is not None else []
+    if hit.parts:
+        names = ("anonymous", "file", "kernel")
+        details += [f"{name} {sizes.binary(part)}" for name, part in zip(names, hit.parts, strict=True)]
+    shown = f"{hit.name} {sizes.binary(hit.state.limit_bytes)}" + (f" ({', '.join(details)})" if details else "")
+    return shown if hit.this_run else f"earlier run: {shown}"
 
 
 def _ports(container: Container) -> str:
