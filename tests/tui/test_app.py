@@ -143,6 +143,18 @@ def test_typing_a_filter(source: Source) -> None:
     play(source, part)
 
 
+def test_words_typed_ahead_are_the_filters(source: Source) -> None:
+    """They come in one piece with the key that opens it, as over ssh; `d` alone would open the tree."""
+
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        for name in ("slash", "d", "b"):
+            app.post_message(events.Key(name, "/" if name == "slash" else name))
+        await until(pilot, lambda: app.model.filter_text == "db")
+        assert not app.screen_stack[0].has_class("-detailed")
+
+    play(source, part)
+
+
 def test_a_wrong_filter_is_told(source: Source) -> None:
     async def part(app: TopApp, pilot: Pilot[int]) -> None:
         await pilot.press("slash", *"state:odd", "enter")
@@ -222,6 +234,8 @@ def test_resizing(source: Source) -> None:
             await pilot.resize_terminal(*size)
             await pilot.pause(0.05)
             assert app._board.size.height <= size[1]
+            await until(pilot, lambda size=size: len(text(app).splitlines()[0]) == app._board.size.width)
+            assert len(text(app).splitlines()) == app._board.size.height
 
     play(source, part)
 

@@ -67,10 +67,12 @@ class Board:
         if moment is None:
             found: list[Line] = [self._header(None), ((" Looking…" if not look.ascii_only else " Looking...", "dim"),)]
         else:
-            found = [self._header(moment), *self._host(moment), columns.heading(self._shape, self._model)]
+            heading = columns.heading(self._shape, self._model, ascii_only=look.ascii_only)
+            found = [self._header(moment), *self._host(moment), heading]
             found += self.table()
             if look.height >= _SHORT:
-                found += [*pinned(moment, self._shape, look.width), *strip(self._model, look, self._drawn)]
+                found += pinned(moment, self._shape, ascii_only=look.ascii_only)
+                found += strip(self._model, look, self._drawn)
         found += [()] * (look.height - len(found))
         return [pad(crop(line, look.width), look.width) for line in found[: look.height]]
 
@@ -173,24 +175,27 @@ def empty(model: Model, width: int) -> list[Line]:
     return told + [((fit("     " + one, max(0, width)), "title"),) for one in commands]
 
 
-def pinned(moment: Moment, shape: Layout, width: int) -> list[Line]:
+def pinned(moment: Moment, shape: Layout, *, ascii_only: bool) -> list[Line]:
     """Three rows that are always there, so that the sum is on the screen."""
     host = moment.host
     processors = sum(one.cpu_percent or 0.0 for one in moment.items)
     helpers = summed(one.cpu_percent for one in moment.helpers)
     rest = host.cpu_percent - processors - (helpers or 0.0) if host.cpu_percent is not None else None
-    names = ", ".join(helper_names(moment.helpers)) or "none"
+    names = clean(", ".join(helper_names(moment.helpers)), ascii_only) or "none"
     rows = [
         (f"helpers: {names}", helpers, host.helpers, "helpers"),
         ("not containers", max(0.0, rest) if rest is not None else None, host.others, "text"),
         ("unattributed", None, host.unattributed, "dim"),
     ]  # fmt: skip
-    return [_pinned(name, cpu, taken, (role, shape)) for name, cpu, taken, role in rows]
+    return [
+        _pinned(fit(name, shape.name + 4, ascii_only=ascii_only), cpu, taken, (role, shape))
+        for name, cpu, taken, role in rows
+    ]
 
 
 def _pinned(name: str, cpu: float | None, taken: int, how: tuple[str, Layout]) -> Line:
     role, shape = how
-    spans: list[Span] = [(" " + fit(name, shape.name + 4), role)]
+    spans: list[Span] = [(" " + name, role)]
     for one in shape.before:
         text = ""
         if one.title == "TOTAL":

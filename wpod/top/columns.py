@@ -226,17 +226,21 @@ def _wide(column: Column, model: Model) -> Column:
     return Column(column.title, 15, column.text, column.rank, column.align)
 
 
-def heading(shape: Layout, model: Model) -> Line:
-    """The titles; the sorted column has a sign behind its title in the board's first line, not here."""
+def heading(shape: Layout, model: Model, *, ascii_only: bool) -> Line:
+    """The titles of the columns."""
     spans: list[Span] = [(" " + fit("NAME", shape.name), "key")]
     if shape.name > 0 and not _is_narrow(shape):
         spans.append((" K S", "key"))
-    spans += [(" " + fit(one.title, one.cells, one.align), "key") for one in shape.before]
+    spans += [_title(one, ascii_only=ascii_only) for one in shape.before]
     if shape.bar:
         title = "own linear kernel shared" if model.scale is Scale.COMMON else model.scale.value
         spans.append((" " + fit(title, shape.bar), "key"))
-    spans += [(" " + fit(one.title, one.cells, one.align), "key") for one in shape.behind]
+    spans += [_title(one, ascii_only=ascii_only) for one in shape.behind]
     return tuple(spans)
+
+
+def _title(column: Column, *, ascii_only: bool) -> Span:
+    return " " + fit(column.title, column.cells, column.align, ascii_only), "key"
 
 
 def _is_narrow(shape: Layout) -> bool:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from textual import events
 from textual.app import ComposeResult, SystemCommand
 from textual.containers import Horizontal
 from textual.message import Message
@@ -134,6 +135,19 @@ class TopApp(ViewActions, inherit_bindings=False):
             self.mistake = error
         self.exit(1)
 
+    async def on_event(self, event: events.Event) -> None:
+        """See `textual.app.App.on_event`.
+
+        Keys of the main screen are answered here, each before the next is looked at: on its way through the widgets a
+        `/` would be overtaken by the words that were typed behind it, and these would be keys (ssh sends them at once).
+        """
+        is_own = isinstance(event, events.Key) and not event.is_forwarded and self.app_focus
+        if is_own and len(self.screen_stack) == 1 and not self._filter.is_open:
+            assert isinstance(event, events.Key)
+            if await self._check_bindings(event.key):
+                return
+        await super().on_event(event)
+
     def _told(self, news: News) -> None:
         """In the feed's thread."""
         self._inbox.append(news)
@@ -220,8 +234,8 @@ class TopApp(ViewActions, inherit_bindings=False):
             hidden=self._hidden or self.model.frozen,
         )
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.draw)
+    def on_lines_resized(self) -> None:
+        self.draw()
 
     def say(self, words: str) -> None:
         """A line at the bottom for some seconds."""
