@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from wpod.frozen import frozen
 from wpod.model.memory import Part, first_to_bite
 from wpod.model.sample import HelperSample, HostSample
-from wpod.top import columns
+from wpod.top import columns, figures
 from wpod.top.bar import BLOCKS, LETTERS, NO_MARKS, Marks, bar, bar_of, host_segments, reserved, segments
 from wpod.top.columns import Drawing, Layout
 from wpod.top.model import Model
@@ -72,7 +72,7 @@ class Board:
             found += self.table()
             if look.height >= _SHORT:
                 found += pinned(moment, self._shape, ascii_only=look.ascii_only)
-                found += strip(self._model, look, self._drawn)
+                found += self._strip()
         found += [()] * (look.height - len(found))
         return [pad(crop(line, look.width), look.width) for line in found[: look.height]]
 
@@ -86,6 +86,13 @@ class Board:
             line = columns.row_line(row, self._shape, model, self._drawn)
             lines.append(_under_cursor(line, self._look.width) if row.key == model.cursor else line)
         return _filled(lines, self.table_height)
+
+    def _strip(self) -> list[Line]:
+        """About the selected one; the focused figure stands in the place of the numbers and the sentence."""
+        lines, model, row = strip(self._model, self._look, self._drawn), self._model, self._model.selected
+        if row is not None and (words := figures.explained(row, model.figure, model, self._shape)):
+            lines[2:4] = figures.lines_of(words, self._look.width, ascii_only=self._look.ascii_only)
+        return lines
 
     def _header(self, moment: Moment | None) -> Line:
         wasm, native, failed = self._model.counts()

@@ -231,16 +231,17 @@ def heading(shape: Layout, model: Model, *, ascii_only: bool) -> Line:
     spans: list[Span] = [(" " + fit("NAME", shape.name), "key")]
     if shape.name > 0 and not _is_narrow(shape):
         spans.append((" K S", "key"))
-    spans += [_title(one, ascii_only=ascii_only) for one in shape.before]
+    spans += [_title(one, model, ascii_only=ascii_only) for one in shape.before]
     if shape.bar:
         title = "own linear kernel shared" if model.scale is Scale.COMMON else model.scale.value
         spans.append((" " + fit(title, shape.bar), "key"))
-    spans += [_title(one, ascii_only=ascii_only) for one in shape.behind]
+    spans += [_title(one, model, ascii_only=ascii_only) for one in shape.behind]
     return tuple(spans)
 
 
-def _title(column: Column, *, ascii_only: bool) -> Span:
-    return " " + fit(column.title, column.cells, column.align, ascii_only), "key"
+def _title(column: Column, model: Model, *, ascii_only: bool) -> Span:
+    role = "key|selected" if column.title == model.figure else "key"
+    return " " + fit(column.title, column.cells, column.align, ascii_only), role
 
 
 def _is_narrow(shape: Layout) -> bool:
@@ -312,5 +313,6 @@ def _reason(row: Row, cells: int, drawn: Drawing) -> Line:
         return ((fit(row.item.problem, cells, ascii_only=drawn.ascii_only), "warn"),)
     if row.state is State.CREATED:
         return ((fit("never started", cells), "dim"),)
-    words = f"{facts.exit_code} {facts.ending}".strip()
+    known = row.state is not State.UNREADABLE
+    words = f"{facts.exit_code} {facts.ending}" if facts.ending and known else facts.ending or f"exit {facts.exit_code}"
     return ((fit(words, cells, ascii_only=drawn.ascii_only), "bad" if row.state is State.FAILED else "dim"),)

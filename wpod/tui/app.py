@@ -191,6 +191,11 @@ class TopApp(ContainerActions, inherit_bindings=False):
         """Whether something about a single container is on the screen."""
         return self._wide or self._is_detailed
 
+    @property
+    def board_width(self) -> int:
+        """See `ViewActions`."""
+        return self._board.size.width
+
     def draw(self) -> None:
         """Show the model as it is, and tell the feed whom it shall look at."""
         if not self.screen_stack:  # it is ending
@@ -309,11 +314,13 @@ class TopApp(ContainerActions, inherit_bindings=False):
         self.call_after_refresh(self.draw)
 
     async def action_back(self) -> None:
-        """One step back: the detail, then the filter, then the tags."""
+        """One step back: the detail, then the focused figure, the filter, the tags."""
         if self._is_detailed:
             self._main.remove_class("-detailed")
             self._board.focus()
             self.call_after_refresh(self.draw)
+        elif self.model.figure:
+            self.model.figure = ""
         elif self.model.filter_text:
             self.model.set_filter("")
         elif self.model.tags:
