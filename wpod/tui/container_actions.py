@@ -86,7 +86,10 @@ class ContainerActions(ViewActions, inherit_bindings=False):
     async def _do(self, action: Action, targets: tuple[Target, ...]) -> None:
         now = self.model.moment.items if self.model.moment is not None else ()
         kept, dropped = still_same(targets, now)
-        self.say(f"{action.label}: {len(kept)} …" if kept else f"{action.label}: gone meanwhile")
+        if not kept:
+            self.say(f"{action.label}: gone meanwhile")
+            return
+        self.say(f"{action.label}: {len(kept)} …")
         outcome = await carry_out(action, kept, self.root)
         self.model.untag()
         self.say(_outcome_words(outcome, len(dropped)))
