@@ -10,9 +10,11 @@ packages_of() {
     build) echo gcc libc6-dev make pkg-config cmake ninja-build clang lld llvm-19-dev libclang-19-dev libpolly-19-dev \
         libzstd-dev zlib1g-dev libsimde-dev ca-certificates ;;
     run) echo crun uidmap fuse-overlayfs passt nftables aardvark-dns ;;
-    # guests: C for WASI, text modules, busybox, bash; a registry with a password; the three shells
+    # guests: C for WASI, text modules, busybox, bash; a registry with a password; the three shells; terminals far away
+    # (dropbear-bin: an SSH server and client as programs alone, no service comes with them)
     test) echo wasi-libc libclang-rt-14-dev-wasm32 wabt busybox-static zstd docker-registry apache2-utils openssl \
-        podman golang-github-containers-common zsh fish bash-completion util-linux procps strace iproute2 ;;
+        podman golang-github-containers-common zsh fish bash-completion util-linux procps strace iproute2 \
+        tmux dropbear-bin ;;
     demo) echo wasi-libc libclang-rt-14-dev-wasm32 busybox-static ;;
     bench) echo podman netavark slirp4netns golang-github-containers-common runc containerd mmdebstrap wrk bind9-dnsutils \
         python3-matplotlib ;;

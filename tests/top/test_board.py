@@ -11,7 +11,9 @@ from wpod.frozen import replace
 from wpod.model.sample import HelperSample
 from wpod.top.bar import Scale
 from wpod.top.board import Board, Look, text_of
+from wpod.top.columns import layout
 from wpod.top.detail import Closeup, Detail, Page, Tab
+from wpod.top.figures import explained, focusable
 from wpod.top.model import Columns, Model
 from wpod.top.moment import Item, State
 from wpod.top.rows import Row
@@ -59,7 +61,30 @@ def test_the_first_screen_answers_the_four_questions() -> None:
 def test_ascii_screens_hold_nothing_but_ascii() -> None:
     model = model_of([item("caf\u00e9", image="\u0431\u0430\u0437\u0430"), *village()])
     text = "".join(screen(model, letters=True, ascii_only=True))
-    assert text.replace("\u00d7", "x").replace("\u00b1", "+").isascii()
+    assert text.isascii()
+    assert "+/min" in text
+    assert "api x40" in text
+
+
+def test_the_focused_figure_has_formula_source_and_age() -> None:
+    model = model_of([replace(item("db"), memory_age=4.2)])
+    model.figure = "TOTAL"
+    for width, height in SIZES:
+        text = "\n".join(screen(model, width, height))
+        assert ("TOTAL 4.7M (see each part, 4 s ago)" in text) == (height >= 15 and width > 40)
+    model.columns = Columns.PARTS
+    shown = layout(model, 200)
+    for title in focusable(shown):
+        words = explained(model.rows[0], title, model, shown)
+        assert words.startswith(f"{title} ")
+        assert ("4 s ago" in words) == (title != "LIM%")
+    assert explained(model.rows[0], "PSI", model, shown) == ""
+
+
+def test_an_exit_status_is_told_as_one_and_only_where_it_is_known() -> None:
+    text = "\n".join(screen(model_of([*village(), item("odd", state=State.FAILED, exit_code=3, pid=0)])))
+    for wanted in (" exit 3 ", " exit 0 ", " 137 OOM", "       its state file"):
+        assert wanted in text, wanted
 
 
 def test_names_cannot_paint() -> None:

@@ -31,6 +31,18 @@ def test_the_cursor_is_on_a_container_not_on_a_line() -> None:
     assert model.selected.name == "b"
 
 
+def test_the_cursor_goes_with_its_container_into_a_group_and_out_again() -> None:
+    model = started("z", "a")
+    model.move(1)
+    twins = [item("a", image="a"), item("b", image="a")]
+    model.take(moment([item("z", image="z", memory=breakdown(90 * MEGABYTE)), *twins], 1))
+    assert model.selected is not None
+    assert model.selected.is_group
+    for second in (20, 30):  # the other one stays for a moment
+        model.take(moment([twins[0], item("z", image="z", memory=breakdown(1))], second))
+    assert model.selected.name == "a"
+
+
 def test_the_cursor_stops_at_the_ends() -> None:
     model = started("a", "b")
     model.move(-5)
@@ -133,9 +145,20 @@ def test_counts() -> None:
 
 def test_trouble_is_told_in_one_line() -> None:
     model = started("a")
-    assert model.trouble() == ""
     broken = [replace(item(name, image=name), problem="its memory can't be read") for name in ("b", "c")]
     model.take(moment([item("a", image="a"), *broken], 1))
     assert model.trouble() == "b and 1 more: its memory can't be read"
     model.take(replace(moment([], 2), problems=("the record of x is damaged",)))
     assert model.trouble() == "the record of x is damaged"
+
+
+def test_missing_cgroups_are_told() -> None:
+    model = Model()
+    told = []
+    for cache in (None, 0):
+        model.take(moment([item("wasm", "wasm"), item("db"), item("web", memory=breakdown(cache=cache))]))
+        told.append(model.trouble())
+    assert "no memory cgroups" in told[0]
+    assert told[1] == ""
+    model.take(moment([item("wasm", "wasm")], 1))
+    assert model.trouble() == ""

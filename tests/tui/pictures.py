@@ -49,6 +49,7 @@ def _states() -> Iterator[Picture]:
     states = {
         "first": (), "unfolded": ("j", "right"), "parts": ("v",), "work": ("v", "v"), "identity": ("v", "v", "v"),
         "limit-scale": ("b",), "composition": ("b", "b"), "exact": ("u",), "helper-rows": ("h",),
+        "figure": ("v", "tab", "tab"),
         "tagged": ("space", "space"), "grouped": ("o", "o"), "filtered": ("slash", *"db", "enter"),
         "nothing": ("slash", *"nobody", "enter"),
         "killed": ("G",), "memory": ("enter",), "history": ("2",), "limits": ("3",), "network": ("7",),

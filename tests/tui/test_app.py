@@ -17,6 +17,7 @@ from wpod.top.bar import Scale
 from wpod.top.detail import Closeup, Tab
 from wpod.top.model import Columns
 from wpod.top.rows import Group, Sort
+from wpod.top.text import width as text_width
 from wpod.tui import keys
 from wpod.tui.app import TopApp
 from wpod.tui.feed import Source
@@ -143,6 +144,43 @@ def test_typing_a_filter(source: Source) -> None:
     play(source, part)
 
 
+def test_words_typed_ahead_are_the_filters(source: Source) -> None:
+    """They come in one piece with the key that opens it, as over ssh; `d` alone would open the tree."""
+
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        for name in ("slash", "d", "b"):
+            app.post_message(events.Key(name, "/" if name == "slash" else name))
+        await until(pilot, lambda: app.model.filter_text == "db")
+        assert not app.screen_stack[0].has_class("-detailed")
+
+    play(source, part)
+
+
+def test_a_focused_figure_says_where_it_is_from(source: Source) -> None:
+    """Formula and source, for the row under the cursor; a recording has no age."""
+
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        app.model.cursor = next(row.key for row in app.model.rows if row.name == "db")
+        await pilot.press("tab")
+        assert "CPU% 0.5 (its cgroup's counter" in text(app)
+        await pilot.press("tab")
+        assert "TOTAL 48.7M (see each part): the sum" in text(app)
+        await pilot.press("shift+tab", "shift+tab")
+        assert app.model.figure == ""
+        await pilot.press("shift+tab")
+        assert "AGE 1m (the container's record)" in text(app)
+        await pilot.press("v")
+        assert app.model.figure == ""
+        await pilot.press("tab", "tab")
+        assert "OWN 41.0M (/proc/PID/smaps): the lesser of Anonymous" in text(app)
+        await pilot.press("down")
+        assert "OWN" in text(app).splitlines()[-3]
+        await pilot.press("escape")
+        assert app.model.figure == ""
+
+    play(source, part)
+
+
 def test_a_wrong_filter_is_told(source: Source) -> None:
     async def part(app: TopApp, pilot: Pilot[int]) -> None:
         await pilot.press("slash", *"state:odd", "enter")
@@ -222,6 +260,8 @@ def test_resizing(source: Source) -> None:
             await pilot.resize_terminal(*size)
             await pilot.pause(0.05)
             assert app._board.size.height <= size[1]
+            await until(pilot, lambda size=size: len(text(app).splitlines()[0]) == app._board.size.width)
+            assert len(text(app).splitlines()) == app._board.size.height
 
     play(source, part)
 
@@ -248,6 +288,19 @@ def test_empty_and_damaged_recordings(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_the_terminal_can(environment: dict[str, str], encoding: str, expected: Ability) -> None:
     assert ability(environment, encoding) == expected
+
+
+@pytest.mark.parametrize("name", ["db", "a-container-with-a-long-name", "データベース" * 4])
+def test_all_pages_are_named_in_the_line_of_a_long_name(tmp_path: Path, name: str) -> None:
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        for number, page in enumerate(Tab, 1):
+            await pilot.press(str(number))
+            line = text(app).splitlines()[0]
+            assert all(one.value in line for one in Tab)
+            assert f"[{page.value}]" in line
+            assert text_width(line) <= 80
+
+    play(Source(replay=recording(tmp_path / "file", [moment([item(name)])])), part)
 
 
 def test_a_log_is_read_from_its_end_and_scrolled_back(source: Source) -> None:

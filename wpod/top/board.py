@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from wpod.frozen import frozen
 from wpod.model.memory import Part, first_to_bite
 from wpod.model.sample import HelperSample, HostSample
-from wpod.top import columns
+from wpod.top import columns, figures
 from wpod.top.bar import BLOCKS, LETTERS, NO_MARKS, Marks, bar, bar_of, host_segments, reserved, segments
 from wpod.top.columns import Drawing, Layout
 from wpod.top.model import Model
@@ -67,10 +67,12 @@ class Board:
         if moment is None:
             found: list[Line] = [self._header(None), ((" Looking…" if not look.ascii_only else " Looking...", "dim"),)]
         else:
-            found = [self._header(moment), *self._host(moment), columns.heading(self._shape, self._model)]
+            heading = columns.heading(self._shape, self._model, ascii_only=look.ascii_only)
+            found = [self._header(moment), *self._host(moment), heading]
             found += self.table()
             if look.height >= _SHORT:
-                found += [*pinned(moment, self._shape, look.width), *strip(self._model, look, self._drawn)]
+                found += pinned(moment, self._shape, ascii_only=look.ascii_only)
+                found += self._strip()
         found += [()] * (look.height - len(found))
         return [pad(crop(line, look.width), look.width) for line in found[: look.height]]
 
@@ -84,6 +86,13 @@ class Board:
             line = columns.row_line(row, self._shape, model, self._drawn)
             lines.append(_under_cursor(line, self._look.width) if row.key == model.cursor else line)
         return _filled(lines, self.table_height)
+
+    def _strip(self) -> list[Line]:
+        """About the selected one; the focused figure stands in the place of the numbers and the sentence."""
+        lines, model, row = strip(self._model, self._look, self._drawn), self._model, self._model.selected
+        if row is not None and (words := figures.explained(row, model.figure, model, self._shape)):
+            lines[2:4] = figures.lines_of(words, self._look.width, ascii_only=self._look.ascii_only)
+        return lines
 
     def _header(self, moment: Moment | None) -> Line:
         wasm, native, failed = self._model.counts()
@@ -173,24 +182,27 @@ def empty(model: Model, width: int) -> list[Line]:
     return told + [((fit("     " + one, max(0, width)), "title"),) for one in commands]
 
 
-def pinned(moment: Moment, shape: Layout, width: int) -> list[Line]:
+def pinned(moment: Moment, shape: Layout, *, ascii_only: bool) -> list[Line]:
     """Three rows that are always there, so that the sum is on the screen."""
     host = moment.host
     processors = sum(one.cpu_percent or 0.0 for one in moment.items)
     helpers = summed(one.cpu_percent for one in moment.helpers)
     rest = host.cpu_percent - processors - (helpers or 0.0) if host.cpu_percent is not None else None
-    names = ", ".join(helper_names(moment.helpers)) or "none"
+    names = clean(", ".join(helper_names(moment.helpers)), ascii_only) or "none"
     rows = [
         (f"helpers: {names}", helpers, host.helpers, "helpers"),
         ("not containers", max(0.0, rest) if rest is not None else None, host.others, "text"),
         ("unattributed", None, host.unattributed, "dim"),
     ]  # fmt: skip
-    return [_pinned(name, cpu, taken, (role, shape)) for name, cpu, taken, role in rows]
+    return [
+        _pinned(fit(name, shape.name + 4, ascii_only=ascii_only), cpu, taken, (role, shape))
+        for name, cpu, taken, role in rows
+    ]
 
 
 def _pinned(name: str, cpu: float | None, taken: int, how: tuple[str, Layout]) -> Line:
     role, shape = how
-    spans: list[Span] = [(" " + fit(name, shape.name + 4), role)]
+    spans: list[Span] = [(" " + name, role)]
     for one in shape.before:
         text = ""
         if one.title == "TOTAL":

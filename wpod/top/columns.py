@@ -226,17 +226,22 @@ def _wide(column: Column, model: Model) -> Column:
     return Column(column.title, 15, column.text, column.rank, column.align)
 
 
-def heading(shape: Layout, model: Model) -> Line:
-    """The titles; the sorted column has a sign behind its title in the board's first line, not here."""
+def heading(shape: Layout, model: Model, *, ascii_only: bool) -> Line:
+    """The titles of the columns."""
     spans: list[Span] = [(" " + fit("NAME", shape.name), "key")]
     if shape.name > 0 and not _is_narrow(shape):
         spans.append((" K S", "key"))
-    spans += [(" " + fit(one.title, one.cells, one.align), "key") for one in shape.before]
+    spans += [_title(one, model, ascii_only=ascii_only) for one in shape.before]
     if shape.bar:
         title = "own linear kernel shared" if model.scale is Scale.COMMON else model.scale.value
         spans.append((" " + fit(title, shape.bar), "key"))
-    spans += [(" " + fit(one.title, one.cells, one.align), "key") for one in shape.behind]
+    spans += [_title(one, model, ascii_only=ascii_only) for one in shape.behind]
     return tuple(spans)
+
+
+def _title(column: Column, model: Model, *, ascii_only: bool) -> Span:
+    role = "key|selected" if column.title == model.figure else "key"
+    return " " + fit(column.title, column.cells, column.align, ascii_only), role
 
 
 def _is_narrow(shape: Layout) -> bool:
@@ -308,5 +313,6 @@ def _reason(row: Row, cells: int, drawn: Drawing) -> Line:
         return ((fit(row.item.problem, cells, ascii_only=drawn.ascii_only), "warn"),)
     if row.state is State.CREATED:
         return ((fit("never started", cells), "dim"),)
-    words = f"{facts.exit_code} {facts.ending}".strip()
+    known = row.state is not State.UNREADABLE
+    words = f"{facts.exit_code} {facts.ending}" if facts.ending and known else facts.ending or f"exit {facts.exit_code}"
     return ((fit(words, cells, ascii_only=drawn.ascii_only), "bad" if row.state is State.FAILED else "dim"),)

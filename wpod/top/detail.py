@@ -130,7 +130,7 @@ class Detail:
                                ascii_only=self._page.ascii_only), "text"),
         )  # fmt: skip
         room = max(0, self._page.width - 10)
-        source = fit(f"{definition.formula} ({definition.source})", room, ascii_only=self._page.ascii_only)
+        source = fit(f"{definition.source}: {definition.formula}", room, ascii_only=self._page.ascii_only)
         return [head, (("          " + source, "dim"),)]
 
     def _amount_line(self, name: str, value: int | None, role: str, words: str) -> Line:

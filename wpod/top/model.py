@@ -9,7 +9,7 @@ screen: what was seen when a key was pressed is what the key is about.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from wpod.frozen import replace
@@ -25,6 +25,7 @@ _VANISHED_SECONDS = 5.0
 _SERVED_NAMED = 3
 _FRESH_MEMBERS = 16
 _BILLION = 1_000_000_000
+_NO_CGROUPS = "no memory cgroups: cache, pressure and a part of kernel memory are unknown"
 
 T = TypeVar("T", bound=enum.Enum)
 
@@ -51,6 +52,7 @@ class Model:
         self.shows_helpers = False
         self.follows = True
         self.cursor = ""
+        self.figure = ""  # the title of the focused column
         self.tags: set[str] = set()
         self.frozen = False
         self.steps_back = 0
@@ -136,18 +138,27 @@ class Model:
 
     @property
     def position(self) -> int:
-        """The line that the cursor is on. Where its row has gone, the next best one takes it over."""
+        """The line that the cursor is on. Where its row has gone, the next best one takes it over.
+
+        That is the one in which its container is now: folded with a replica that has come, or alone again.
+        """
         rows = self.rows
-        for number, row in enumerate(rows):
-            if row.key == self.cursor:
-                self._last_position = number
-                return number
-        number = min(self._last_position, max(0, len(rows) - 1))
+        number = next((at for at, row in enumerate(rows) if row.key == self.cursor), None)
+        if number is None and self._under_cursor is not None:
+            before = _ids((self._under_cursor,))
+            number = next((at for at, row in enumerate(rows) if not before.isdisjoint(_ids((row,)))), None)
+        if number is None:
+            number = min(self._last_position, max(0, len(rows) - 1))
         if rows:
-            self.cursor = rows[number].key
+            self._put_cursor(number)
         return number
 
+    def _put_cursor(self, number: int) -> None:
+        row = self.rows[number]
+        self.cursor, self._last_position, self._under_cursor = row.key, number, row
+
     _last_position = 0
+    _under_cursor: Row | None = None  # as it was last seen
 
     @property
     def selected(self) -> Row | None:
@@ -173,7 +184,7 @@ class Model:
     def move_to(self, line: int) -> None:
         """The cursor goes to a line, or the nearest that there is."""
         if self.rows:
-            self.cursor = self.rows[max(0, min(line, len(self.rows) - 1))].key
+            self._put_cursor(max(0, min(line, len(self.rows) - 1)))
 
     # --- the view
 
@@ -229,6 +240,13 @@ class Model:
     def next_columns(self) -> None:
         """The next set of columns."""
         self.columns = _after(Columns, self.columns)
+        self.figure = ""
+
+    def focus_figure(self, steps: int, titles: Sequence[str]) -> None:
+        """So many columns on among these, which are on the screen; past either end none is focused."""
+        places = ["", *titles]
+        at = places.index(self.figure) if self.figure in places else 0
+        self.figure = places[(at + steps) % len(places)]
 
     def next_scale(self) -> None:
         """The next meaning of the bars' length."""
@@ -285,14 +303,14 @@ class Model:
         return [item for item in self.moment.items if item.container_id in keys]
 
     def trouble(self) -> str:
-        """What can't be read, in one line: records, memory that is another user's; "" where all can."""
+        """What can't be read, in one line: records, memory that is another user's, cgroups; "" where all can."""
         if self.moment is None:
             return ""
         if self.moment.problems:
             return self.moment.problems[0]
         found = [item for item in self.moment.items if item.problem]
         if not found:
-            return ""
+            return "" if _has_cgroups(self.moment) else _NO_CGROUPS
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return f"{found[0].facts.name}{more}: {found[0].problem}"
 
@@ -302,6 +320,12 @@ class Model:
         running = [item.facts.kind for item in items if item.facts.state is State.RUNNING]
         failed = sum(item.facts.state is State.FAILED for item in items)
         return running.count("wasm"), running.count("native"), failed
+
+
+def _has_cgroups(moment: Moment) -> bool:
+    """Whether one of the native containers that run has a memory cgroup, where there are any."""
+    read = [item.memory for item in moment.items if item.facts.kind == "native" and item.memory.own is not None]
+    return not read or any(one.cache is not None for one in read)
 
 
 def _ids(rows: Iterable[Row]) -> set[str]:

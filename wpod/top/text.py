@@ -25,6 +25,7 @@ _FICKLE = re.compile(
     "[\u115f-\u11ff\u3164\uffa0\u180b-\u180f\u2630-\u2637\u268a-\u268f\u4dc0-\u4dff\ud7b0-\ud7ff\ufe00-\ufe0f"
     "\U0001d300-\U0001d37f\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef]"
 ).match
+_SPELLED = {"×": "x", "±": "+", "…": "~"}
 
 
 def clean(text: str, ascii_only: bool = False) -> str:
@@ -32,7 +33,7 @@ def clean(text: str, ascii_only: bool = False) -> str:
 
     That is: control characters, escapes, ends of lines, what turns the direction of writing, what is invisible,
     private or unassigned, halves of surrogates, the third mark on one letter, and what terminals give different widths.
-    `ascii_only`: all but ASCII too. Every blank is a plain one.
+    `ascii_only`: all but ASCII too, though signs of our own have one that is like them. Every blank is a plain one.
     """
     if text.isascii():
         if text.isprintable():
@@ -49,7 +50,7 @@ def clean(text: str, ascii_only: bool = False) -> str:
         elif marks > _MARKS or category == "Mc" or not character.isprintable() or _FICKLE(character):
             kept.append("?")
         else:
-            kept.append("?" if ascii_only and character > "~" else character)
+            kept.append(_SPELLED.get(character, "?") if ascii_only and character > "~" else character)
     return "".join(kept)
 
 

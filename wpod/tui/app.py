@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
+from textual import events
 from textual.app import ComposeResult, SystemCommand
 from textual.containers import Horizontal
 from textual.message import Message
@@ -28,18 +29,17 @@ from wpod.top import palette
 from wpod.top.board import Look, status_words
 from wpod.top.detail import Tab
 from wpod.top.model import Model
-from wpod.top.moment import Item
 from wpod.top.rows import Sort
 from wpod.tui import keys
-from wpod.tui.actions import Action, Outcome, Target, carry_out, fitting, still_same, targets_of, where
-from wpod.tui.dialogs import ActionMenu, Choice, Confirm
+from wpod.tui.actions import where
+from wpod.tui.container_actions import ContainerActions
+from wpod.tui.dialogs import Choice
 from wpod.tui.feed import Feed, News, Source, Wish
 from wpod.tui.filter_bar import FilterBar
 from wpod.tui.help_screen import Help
 from wpod.tui.lines import Lines, Styles
 from wpod.tui.reading import Tree, why
 from wpod.tui.terminal import Ability
-from wpod.tui.view_actions import ViewActions
 from wpod.tui.views import BoardView, DetailView
 
 _PANEL_FROM = 160
@@ -59,7 +59,7 @@ class Opening:
     filter_text: str = ""
 
 
-class TopApp(ViewActions, inherit_bindings=False):
+class TopApp(ContainerActions, inherit_bindings=False):
     """`run` gives the exit status; an error of the feed is in `failure`."""
 
     CSS = """
@@ -80,7 +80,7 @@ class TopApp(ViewActions, inherit_bindings=False):
 
     def __init__(self, opening: Opening) -> None:
         super().__init__()
-        self._opening = opening
+        self._opening, self.source = opening, opening.source
         self.model = Model()
         self.failure: WpodError | None = None
         self.mistake: Exception | None = None
@@ -98,7 +98,6 @@ class TopApp(ViewActions, inherit_bindings=False):
         self._board = BoardView(self.model, self._styles)
         self._detail = DetailView(self.model, self._styles)
         self._filter = FilterBar()
-        self._errands: set[asyncio.Task[None]] = set()
 
     # --- life
 
@@ -133,6 +132,19 @@ class TopApp(ViewActions, inherit_bindings=False):
         if self.mistake is None:
             self.mistake = error
         self.exit(1)
+
+    async def on_event(self, event: events.Event) -> None:
+        """See `textual.app.App.on_event`.
+
+        Keys of the main screen are answered here, each before the next is looked at: on its way through the widgets a
+        `/` would be overtaken by the words that were typed behind it, and these would be keys (ssh sends them at once).
+        """
+        is_own = isinstance(event, events.Key) and not event.is_forwarded and self.app_focus
+        if is_own and len(self.screen_stack) == 1 and not self._filter.is_open:
+            assert isinstance(event, events.Key)
+            if await self._check_bindings(event.key):
+                return
+        await super().on_event(event)
 
     def _told(self, news: News) -> None:
         """In the feed's thread."""
@@ -179,6 +191,11 @@ class TopApp(ViewActions, inherit_bindings=False):
         """Whether something about a single container is on the screen."""
         return self._wide or self._is_detailed
 
+    @property
+    def board_width(self) -> int:
+        """See `ViewActions`."""
+        return self._board.size.width
+
     def draw(self) -> None:
         """Show the model as it is, and tell the feed whom it shall look at."""
         if not self.screen_stack:  # it is ending
@@ -187,10 +204,10 @@ class TopApp(ViewActions, inherit_bindings=False):
         able = self._opening.ability
         size = self._board.size
         if size.width and size.height:
-            status = status_words(self.model, self._interval, replays=bool(self._opening.source.replay))
+            status = status_words(self.model, self._interval, replays=bool(self.source.replay))
             message = self._message or self._state_words()
             self._board.draw(Look(size.width, size.height, status, able.ascii_only, self._letters, message,
-                                  place=self._opening.source.replay))  # fmt: skip
+                                  place=self.source.replay))  # fmt: skip
         if self._details and self._detail.size.width:
             self._detail.draw(letters=self._letters, ascii_only=able.ascii_only,
                               panel=self._wide and not self._is_detailed)  # fmt: skip
@@ -220,8 +237,12 @@ class TopApp(ViewActions, inherit_bindings=False):
             hidden=self._hidden or self.model.frozen,
         )
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.draw)
+    def look_soon(self) -> None:
+        """See `ContainerActions`."""
+        self._feed.ask(self._wish(), soon=True)
+
+    def on_lines_resized(self) -> None:
+        self.draw()
 
     def say(self, words: str) -> None:
         """A line at the bottom for some seconds."""
@@ -293,11 +314,13 @@ class TopApp(ViewActions, inherit_bindings=False):
         self.call_after_refresh(self.draw)
 
     async def action_back(self) -> None:
-        """One step back: the detail, then the filter, then the tags."""
+        """One step back: the detail, then the focused figure, the filter, the tags."""
         if self._is_detailed:
             self._main.remove_class("-detailed")
             self._board.focus()
             self.call_after_refresh(self.draw)
+        elif self.model.figure:
+            self.model.figure = ""
         elif self.model.filter_text:
             self.model.set_filter("")
         elif self.model.tags:
@@ -320,26 +343,26 @@ class TopApp(ViewActions, inherit_bindings=False):
     def _open_tree(self) -> None:
         row = self.model.selected
         if row is not None and not row.is_group:
-            self._errand(self._show_tree(row.key, row.name))
+            self.errand(self._show_tree(row.key, row.name))
 
     async def _show_tree(self, container_id: str, name: str) -> None:
-        if self._opening.source.replay:
+        if self.source.replay:
             self.say("a recording has no inspect")
             return
-        self.open_dialog(Tree(name, await Tree.read(container_id, self._root)))
+        self.open_dialog(Tree(name, await Tree.read(container_id, self.root)))
 
     def action_why(self) -> None:
         """What `wpod memory` says about the selected one."""
         row = self.model.selected
         if row is None or row.is_group:
             self.say("w is about one container")
-        elif self._opening.source.replay:
+        elif self.source.replay:
             self.say("a recording can't be asked why")
         else:
-            self._errand(self._show_why(row.key, row.name))
+            self.errand(self._show_why(row.key, row.name))
 
     async def _show_why(self, container_id: str, name: str) -> None:
-        self.open_dialog(await why(container_id, name, self._root))
+        self.open_dialog(await why(container_id, name, self.root))
 
     # --- the view
 
@@ -381,74 +404,6 @@ class TopApp(ViewActions, inherit_bindings=False):
         self._feed.ask(self._wish(), soon=True)
         self.draw()
 
-    # --- changing something
-
-    @property
-    def _root(self) -> str:
-        return self._opening.source.root or ""
-
-    def open_dialog(self, dialog: Screen[Any], answered: Any = None) -> None:
-        """Open something above the rows, which stay as they are until it closes."""
-        self.model.hold()
-
-        def closed(answer: Any) -> None:
-            self.model.release()
-            if answered is not None:
-                answered(answer)
-            self.draw()
-
-        self.push_screen(dialog, closed)
-
-    def action_menu(self) -> None:
-        """What can be done to the tagged ones, or to the selected one."""
-        items = self.model.acted_on
-        if not self._may_act(items):
-            return
-        targets = targets_of(items)
-        self.open_dialog(ActionMenu(items), lambda action: self._ask(action, items, targets) if action else None)
-
-    def action_act(self, name: str) -> None:
-        items = self.model.acted_on
-        if self._may_act(items):
-            self._ask(Action[name], items, targets_of(items))
-
-    def _may_act(self, items: list[Item]) -> bool:
-        if self._opening.source.replay:
-            self.say("a recording can't be changed")
-        elif self.model.steps_back:
-            self.say("this is the past: 0 goes back to live")
-        elif not items:
-            self.say("there is no container here")
-        else:
-            return True
-        return False
-
-    def _ask(self, action: Action, items: list[Item], targets: tuple[Target, ...]) -> None:
-        fit = {item.container_id for item in fitting(action, items)}
-        chosen = tuple(one for one in targets if one.container_id in fit)
-        if not chosen:
-            self.say(f"{action.label}: {action.unfit or 'fits none of them'}")
-        elif action.destroys:
-            self.open_dialog(Confirm.of(action, chosen, self._root),
-                             lambda yes: self._errand(self._do(action, chosen)) if yes else None)  # fmt: skip
-        else:
-            self._errand(self._do(action, chosen))
-
-    async def _do(self, action: Action, targets: tuple[Target, ...]) -> None:
-        now = self.model.moment.items if self.model.moment is not None else ()
-        kept, dropped = still_same(targets, now)
-        self.say(f"{action.label}: {len(kept)} …" if kept else f"{action.label}: gone meanwhile")
-        outcome = await carry_out(action, kept, self._root)
-        self.model.untag()
-        self.say(_outcome_words(outcome, len(dropped)))
-        self._feed.ask(self._wish(), soon=True)
-
-    def _errand(self, work: Any) -> None:
-        """Something that takes time, beside everything else."""
-        task = asyncio.ensure_future(work)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
-
     # --- others
 
     def action_copy(self) -> None:
@@ -456,7 +411,7 @@ class TopApp(ViewActions, inherit_bindings=False):
         items = self.model.acted_on
         words = {Tab.LOGS: "logs -f", Tab.INSPECT: "inspect", Tab.PROCESSES: "top", Tab.MEMORY: "memory"}
         verb = words.get(self._detail.tab, "stats") if self._is_detailed else "stats"
-        text = shlex.join(("wpod", *where(self._root), *verb.split(), *(one.facts.name for one in items)))
+        text = shlex.join(("wpod", *where(self.root), *verb.split(), *(one.facts.name for one in items)))
         self.copy_to_clipboard(text)
         self.say(f"copied: {text}")
 
@@ -476,15 +431,6 @@ class TopApp(ViewActions, inherit_bindings=False):
 
     def _run(self, action: str) -> None:
         self.call_later(self.run_action, action)
-
-
-def _outcome_words(outcome: Outcome, dropped: int) -> str:
-    if outcome.failures:
-        first = outcome.failures[0]
-        more = f" (and {len(outcome.failures) - 1} more)" if len(outcome.failures) > 1 else ""
-        return f"error: {first.text}{more}" + (f"; hint: {first.hint}" if first.hint else "")
-    gone = f", {dropped} were gone" if dropped else ""
-    return f"{outcome.action.label}: {', '.join(outcome.done[:4]) or 'nothing'}{gone}"
 
 
 def _textual_theme(theme: palette.Theme) -> TextualTheme:

@@ -83,7 +83,7 @@ class FilterBar(Horizontal):
             line.value = text
         line.cursor_position = len(text)
         self.add_class("-open")
-        line.focus()
+        self.screen.set_focus(line)  # at once: `focus` comes after keys that are waiting
 
     def action_cancel(self) -> None:
         self._end(self.Cancelled(self._before))

@@ -41,6 +41,8 @@ KEYS = (
     Key("v", "v", "columns", "next set of columns: memory, parts, work, identity", _SHOW),
     Key("b", "b", "scale", "bars: on a common scale, against the limit, composition", _SHOW),
     Key("u", "u", "exact", "every byte, or short amounts (binary units)", _SHOW),
+    Key("tab", "Tab", "figure(1)", "next figure: its formula, source and age; Shift-Tab: the one before", _SHOW),
+    Key("shift+tab", "", "figure(-1)", "", _SHOW),
     Key("f", "f", "follow", "follow the row as it moves, or stay where the view is", _SHOW),
     Key("M", "M", "sort('memory')", "by memory", _SORT),
     Key("P", "P", "sort('cpu')", "by processor time", _SORT),

@@ -55,6 +55,9 @@ class Lines(Widget):
     }
     """
 
+    class Resized(Message):
+        """The widget has another size now, and shows lines that were made for the old one."""
+
     class Wheel(Message):
         """The mouse's wheel asks for so many lines down."""
 
@@ -90,6 +93,9 @@ class Lines(Widget):
         of = self._styles.of
         strip = Strip([Segment(text, of(role)) for text, role in line if text])
         return strip.adjust_cell_length(self.size.width, of(""))
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.app import App
 
+from wpod.top.columns import layout
+from wpod.top.figures import focusable
 from wpod.top.model import Model
 from wpod.top.rows import Sort
 
@@ -12,6 +14,11 @@ class ViewActions(App[int], inherit_bindings=False):
     """What each key does is said in the table of keys (wpod/tui/keys.py)."""
 
     model: Model
+
+    @property
+    def board_width(self) -> int:
+        """The cells of a line of the table."""
+        raise NotImplementedError
 
     def draw(self) -> None:
         """Show the model as it is."""
@@ -58,6 +65,10 @@ class ViewActions(App[int], inherit_bindings=False):
     def action_exact(self) -> None:
         self.model.exact = not self.model.exact
         self.say("every byte" if self.model.exact else "amounts are binary: 1K is 1024 bytes")
+
+    def action_figure(self, steps: int) -> None:
+        self.model.focus_figure(steps, focusable(layout(self.model, self.board_width)))
+        self.draw()
 
     def action_follow(self) -> None:
         self.model.follows = not self.model.follows

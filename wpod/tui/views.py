@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from wpod.top.board import Board, Look
 from wpod.top.detail import Closeup, Detail, Page, Tab
 from wpod.top.model import Model
 from wpod.top.rows import Row
-from wpod.top.text import Line, clean
+from wpod.top.text import Line, clean, fit, line_width, width
 from wpod.tui.lines import Lines, Styles
 
+_NAME_LEAST = 8
 _FIRST_ROW = 4  # below the machine's lines and the heading
 
 
 class BoardView(Lines, can_focus=True):
     """The first screen. The mouse chooses and opens rows; keys are the application's."""
+
+    # A Tab would be the screen's, which has nothing here to go on to.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.figure(1)", show=False),
+        Binding("shift+tab", "app.figure(-1)", show=False),
+    ]
 
     class Chosen(Message):
         """A row was clicked; `opened` is a second click."""
@@ -89,11 +99,15 @@ class DetailView(Lines, can_focus=True):
         return self.tab is Tab.LOGS
 
     def _tabs(self, row: Row) -> Line:
-        spans: list[tuple[str, str]] = [(f" {clean(row.name)}  ", "title")]
+        """The name has what the tabs leave of the line."""
+        spans: list[tuple[str, str]] = []
         for tab in Tab:
-            here = tab is self.tab
-            spans.append((f"[{tab.value}]" if here else f" {tab.value} ", "key" if here else "dim"))
-        return tuple(spans)
+            before = "[" if tab is self.tab else "]" if spans and spans[-1][1] == "key" else " "
+            spans.append((before + tab.value, "key" if tab is self.tab else "dim"))
+        spans.append(("]" if self.tab is list(Tab)[-1] else " ", "dim"))
+        room = max(_NAME_LEAST, self.size.width - line_width(tuple(spans)) - 2)
+        name = clean(row.name)
+        return ((" " + fit(name, min(width(name), room)) + " ", "title"), *spans)
 
     def scroll_lines(self, lines: int) -> None:
         """Move the page by lines."""
