@@ -35,7 +35,10 @@ _TOLD: dict[str, tuple[str, str]] = {
         "/proc/PID/smaps, address and sizes from the state file",
     ),
     "CPU%": ("processor time since the look before, 100 is one processor", "its cgroup's counter, else /proc/PID/stat"),
-    "±/min": ("the slope of the total over the last five minutes, or since the mark (m)", "the history of this screen"),
+    "±/min": (
+        "the slope of own + linear + kernel over the last five minutes, or since the mark (m)",
+        "the history of this screen",
+    ),
     "LIM%": (
         "used / allowed, of the limit with the least room left",
         "the guest's pages in the state file; memory cgroup",

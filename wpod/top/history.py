@@ -22,7 +22,10 @@ _ENDS = 3  # readings whose mean is one end of the slope: a single one may be a 
 _UNIT = 1024
 _UNKNOWN = 0xFFFFFFFF
 _PARTS = tuple(Part)
-_CPU, _LIMIT, _TOTAL, _COLUMNS = len(_PARTS), len(_PARTS) + 1, len(_PARTS) + 2, len(_PARTS) + 3
+# What no neighbour has a share of, for growth: when a container ends that has the same files mapped, the shares of the
+# others grow, and none of them took anything.
+_ALONE_PARTS = (Part.OWN, Part.LINEAR, Part.KERNEL)
+_CPU, _LIMIT, _ALONE, _COLUMNS = len(_PARTS), len(_PARTS) + 1, len(_PARTS) + 2, len(_PARTS) + 3
 
 
 class MarkKind:
@@ -102,14 +105,17 @@ class Series:
         before = min(start, steps.stop) - steps.start
         return [*([_UNKNOWN] * before), *known, *([_UNKNOWN] * (len(steps) - before - len(known)))]
 
-    def total(self, step: int) -> int | None:
-        """The sum of the parts at a step in bytes."""
+    def alone(self, step: int) -> int | None:
+        """What it had for itself at a step, in bytes: own, linear and kernel memory."""
         place = step - self.first
-        column = self._columns[_TOTAL]
+        column = self._columns[_ALONE]
         return _unpacked(column[place]) if 0 <= place < len(column) else None
 
     def growth(self, since: int | None = None) -> float | None:
-        """Bytes a minute over the last five minutes, or since a step; None before there are 30 s of figures."""
+        """Bytes a minute that it has more for itself, over the last five minutes or since a step.
+
+        None before there are 30 s of figures.
+        """
         if self._slope is None or self._slope[:2] != (self.end, since):
             self._slope = self.end, since, self._growth(since)
         return self._slope[2]
@@ -126,7 +132,7 @@ class Series:
         return (new - old) / ((end - _ENDS - start) * STEP_SECONDS / 60)
 
     def _mean(self, steps: Iterable[int]) -> float | None:
-        known = [total for total in map(self.total, steps) if total is not None]
+        known = [amount for amount in map(self.alone, steps) if amount is not None]
         return sum(known) / len(known) if known else None
 
 
@@ -248,7 +254,7 @@ def _packed(item: Item) -> list[int]:
     found.append(_UNKNOWN if cpu is None else max(0, min(int(cpu * 10), _UNKNOWN - 1)))
     allowed = min((one.allowed for one in item.limits), default=None)
     found.append(_UNKNOWN if allowed is None else min(allowed // _UNIT, _UNKNOWN - 1))
-    known = [value for value in found[:_CPU] if value != _UNKNOWN]
+    known = [value for part, value in zip(_PARTS, found, strict=False) if part in _ALONE_PARTS and value != _UNKNOWN]
     found.append(_UNKNOWN if found[0] == _UNKNOWN else min(sum(known), _UNKNOWN - 1))
     return found
 
