@@ -48,13 +48,14 @@ def test_growth_since_a_mark() -> None:
     assert history.growth([identifier("a")], mark) == pytest.approx(60 * 2048, rel=0.05)
 
 
-def test_a_greater_share_of_what_others_have_too_is_no_growth() -> None:
-    """A neighbour that has the same files mapped ends."""
+@pytest.mark.parametrize(("kind", "expected"), [("wasm", 0.0), ("native", 60 * 4096.0)])
+def test_a_greater_share_of_files_is_no_growth_of_a_wasm_container(kind: str, expected: float) -> None:
+    """A neighbour that has the same files mapped ends; a native container's processes share memory of their own."""
     history = History()
     for second in range(100):
-        memory = replace(breakdown(MEGABYTE), shared=(1 + second // 50) * MEGABYTE, code=second * 4096)
-        history.add(moment([item("a", memory=memory)], second))
-    assert history.growth([identifier("a")]) == 0
+        memory = replace(breakdown(MEGABYTE), shared=second * 4096)
+        history.add(moment([item("a", kind, memory)], second))
+    assert history.growth([identifier("a")]) == pytest.approx(expected, rel=0.05)
 
 
 def test_growth_of_several_is_their_sum() -> None:
@@ -79,8 +80,8 @@ def test_steps_that_were_left_out_are_unknown() -> None:
     series = Series()
     series.put(0, item("a"))
     series.put(5, item("a"))
-    assert series.alone(0) == series.alone(5)
-    assert [series.alone(step) for step in range(1, 5)] == [None] * 4
+    assert series.taken(0) == series.taken(5)
+    assert [series.taken(step) for step in range(1, 5)] == [None] * 4
 
 
 def test_a_look_stands_for_the_time_since_the_one_before() -> None:
@@ -89,9 +90,9 @@ def test_a_look_stands_for_the_time_since_the_one_before() -> None:
         history.add(replace(moment([item("a")], second), interval=12.0))
     series = history.series(identifier("a"))
     assert series is not None
-    assert None not in [series.alone(step) for step in range(13)]
+    assert None not in [series.taken(step) for step in range(13)]
     history.add(replace(moment([item("a")], 80), interval=12.0))
-    assert series.alone(20) is None
+    assert series.taken(20) is None
 
 
 def test_a_gap_of_years_is_past_at_once() -> None:
@@ -101,7 +102,7 @@ def test_a_gap_of_years_is_past_at_once() -> None:
     series = history.series(identifier("a"))
     assert series is not None
     assert (len(series), series.end) == (PLACES, history.step + 1)
-    known = [step for step in range(series.first, series.end) if series.alone(step) is not None]
+    known = [step for step in range(series.first, series.end) if series.taken(step) is not None]
     assert known == [history.step - 1, history.step]  # what one look stands for
     assert list(history.moments) == [history.step]
 

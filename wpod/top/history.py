@@ -22,10 +22,11 @@ _ENDS = 3  # readings whose mean is one end of the slope: a single one may be a 
 _UNIT = 1024
 _UNKNOWN = 0xFFFFFFFF
 _PARTS = tuple(Part)
-# What no neighbour has a share of, for growth: when a container ends that has the same files mapped, the shares of the
-# others grow, and none of them took anything.
-_ALONE_PARTS = (Part.OWN, Part.LINEAR, Part.KERNEL)
-_CPU, _LIMIT, _ALONE, _COLUMNS = len(_PARTS), len(_PARTS) + 1, len(_PARTS) + 2, len(_PARTS) + 3
+# What growth is of. All that a wasm container shares is files that neighbours have mapped as well: when one of them
+# ends, the shares of the others grow, and none took anything. A native one's processes share with each other, too.
+_GROWING = (Part.OWN, Part.LINEAR, Part.KERNEL)
+_GROWING_NATIVE = (*_GROWING, Part.CODE, Part.SHARED)
+_CPU, _LIMIT, _TAKEN, _COLUMNS = len(_PARTS), len(_PARTS) + 1, len(_PARTS) + 2, len(_PARTS) + 3
 
 
 class MarkKind:
@@ -105,14 +106,14 @@ class Series:
         before = min(start, steps.stop) - steps.start
         return [*([_UNKNOWN] * before), *known, *([_UNKNOWN] * (len(steps) - before - len(known)))]
 
-    def alone(self, step: int) -> int | None:
-        """What it had for itself at a step, in bytes: own, linear and kernel memory."""
+    def taken(self, step: int) -> int | None:
+        """The sum of the parts that growth is of at a step, in bytes."""
         place = step - self.first
-        column = self._columns[_ALONE]
+        column = self._columns[_TAKEN]
         return _unpacked(column[place]) if 0 <= place < len(column) else None
 
     def growth(self, since: int | None = None) -> float | None:
-        """Bytes a minute that it has more for itself, over the last five minutes or since a step.
+        """Bytes a minute that it takes more, over the last five minutes or since a step.
 
         None before there are 30 s of figures.
         """
@@ -132,7 +133,7 @@ class Series:
         return (new - old) / ((end - _ENDS - start) * STEP_SECONDS / 60)
 
     def _mean(self, steps: Iterable[int]) -> float | None:
-        known = [amount for amount in map(self.alone, steps) if amount is not None]
+        known = [amount for amount in map(self.taken, steps) if amount is not None]
         return sum(known) / len(known) if known else None
 
 
@@ -254,7 +255,8 @@ def _packed(item: Item) -> list[int]:
     found.append(_UNKNOWN if cpu is None else max(0, min(int(cpu * 10), _UNKNOWN - 1)))
     allowed = min((one.allowed for one in item.limits), default=None)
     found.append(_UNKNOWN if allowed is None else min(allowed // _UNIT, _UNKNOWN - 1))
-    known = [value for part, value in zip(_PARTS, found, strict=False) if part in _ALONE_PARTS and value != _UNKNOWN]
+    growing = _GROWING if item.facts.kind == "wasm" else _GROWING_NATIVE
+    known = [value for part, value in zip(_PARTS, found, strict=False) if part in growing and value != _UNKNOWN]
     found.append(_UNKNOWN if found[0] == _UNKNOWN else min(sum(known), _UNKNOWN - 1))
     return found
 
