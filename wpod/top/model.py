@@ -25,7 +25,7 @@ _VANISHED_SECONDS = 5.0
 _SERVED_NAMED = 3
 _FRESH_MEMBERS = 16
 _BILLION = 1_000_000_000
-_NO_CGROUPS = "no memory cgroups: cache, pressure and a part of kernel memory are unknown"
+_NO_CGROUPS = "no memory cgroups (--memory): cache, pressure and a part of kernel memory are unknown"
 
 T = TypeVar("T", bound=enum.Enum)
 
@@ -303,16 +303,20 @@ class Model:
         return [item for item in self.moment.items if item.container_id in keys]
 
     def trouble(self) -> str:
-        """What can't be read, in one line: records, memory that is another user's, cgroups; "" where all can."""
+        """What can't be read, in one line: records, memory that is another user's; "" where all can."""
         if self.moment is None:
             return ""
         if self.moment.problems:
             return self.moment.problems[0]
         found = [item for item in self.moment.items if item.problem]
         if not found:
-            return "" if _has_cgroups(self.moment) else _NO_CGROUPS
+            return ""
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return f"{found[0].facts.name}{more}: {found[0].problem}"
+
+    def notice(self) -> str:
+        """Worth saying once: parts that are known of no native container here; "" where there is none of that."""
+        return _NO_CGROUPS if self.moment is not None and not _has_cgroups(self.moment) else ""
 
     def counts(self) -> tuple[int, int, int]:
         """How many wasm and native ones run, and how many have failed."""

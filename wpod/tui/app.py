@@ -166,7 +166,10 @@ class TopApp(ContainerActions, inherit_bindings=False):
             if news.closeup is not None:
                 self._detail.closeup = news.closeup
             if news.moment is not None:
+                is_first = self.model.moment is None
                 changed |= self.model.take(news.moment)
+                if is_first and (notice := self.model.notice()):
+                    self.say(notice)
         if changed or self._details:
             self.draw()
 
