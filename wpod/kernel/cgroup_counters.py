@@ -9,12 +9,7 @@ from wpod.kernel import cgroup
 from wpod.kernel.cgroup import Hierarchy
 
 _READ_BYTES = 65536
-# Where kills for want of memory are counted, the most that was used, and the limit; of v2 and v1. The monitor reads
-# the same ones (rust/monitor/src/finish.rs).
-_KILLS = (
-    ("memory.events", "memory.peak", "memory.max"),
-    ("memory.oom_control", "memory.max_usage_in_bytes", "memory.limit_in_bytes"),
-)
+_PEAKS = ("memory.peak", "memory.max_usage_in_bytes")  # of v2 and v1
 # What v1 reports for no limit is the greatest multiple of a page that fits; anything near it is none.
 _NO_LIMIT = 1 << 60
 _MICROSECOND = 1000
@@ -85,13 +80,10 @@ def memory_kill(container_id: str) -> MemoryKill | None:
     None where it hasn't, where there is no cgroup, and where systemd made it: that one goes with its last process.
     """
     for directory in cgroup.directories(container_id):
-        for events, peak, limit in _KILLS:
-            if _rows(_text(f"{directory}/{events}")).get("oom_kill", 0):
-                allowed = _number(f"{directory}/{limit}")
-                return MemoryKill(
-                    _number(f"{directory}/{peak}") or 0,
-                    allowed if allowed is not None and allowed < _NO_LIMIT else None,
-                )
+        counters = memory(directory)
+        if counters is not None and counters.oom_kills:
+            peaks = [peak for name in _PEAKS if (peak := _number(f"{directory}/{name}")) is not None]
+            return MemoryKill(max(peaks, default=0), counters.limit)
     return None
 
 

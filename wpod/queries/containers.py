@@ -81,7 +81,7 @@ def observe(own: ContainerPaths) -> Observation:
         return Observation(Status.UNKNOWN, problem=error.message)
     found = interpret(state, kept)
     if found.status is Status.EXITED and state.phase is not Phase.EXITED and state.boot_id == boot_id():
-        return _killed(own, state)
+        return _killed(own, found, state)
     return found
 
 
@@ -107,24 +107,23 @@ def boot_id() -> bytes:
         return bytes.fromhex(file.read().strip().replace("-", ""))
 
 
-def _killed(own: ContainerPaths, state: StateFile) -> Observation:
+def _killed(own: ContainerPaths, found: Observation, state: StateFile) -> Observation:
     """The end of a container whose keeper was killed in this boot: what its cgroup tells of that, while it is there.
 
     The state is as its keeper would have stored it, but for the phase and the time, which nobody knows.
     """
     from wpod.kernel import cgroup_counters
 
-    status = int(ExitCode.KILLED)
     kill = cgroup_counters.memory_kill(os.path.basename(own.directory))
     if kill is None:
-        return Observation(Status.EXITED, status, Cause.SIGNAL, state)
-    told = replace(state, status=status, cause=Cause.OUT_OF_MEMORY, signal=signal.SIGKILL, reason="")
+        return found
+    told = replace(state, status=found.exit_code, cause=Cause.OUT_OF_MEMORY, signal=signal.SIGKILL, reason="")
     if kill.limit is not None:
         told = replace(
             told, limit_hit=LimitHit.CGROUP, limit_hits=state.limit_hits + 1, limit_used_bytes=kill.peak,
             limit_bytes=kill.limit,
         )  # fmt: skip
-    return Observation(Status.EXITED, status, Cause.OUT_OF_MEMORY, told)
+    return replace(found, cause=Cause.OUT_OF_MEMORY, state=told)
 
 
 def _lives(state: StateFile) -> bool:

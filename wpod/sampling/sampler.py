@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from wpod.formats.meter import NOTHING
+from wpod.formats.meter import NOTHING, Reading
 from wpod.formats.state_file import Kind
 from wpod.model.container import Container, RootKind, Status
 from wpod.model.network import NetworkMode
@@ -80,9 +80,7 @@ class Sampler:
 
     def close(self) -> None:
         """Give back what is kept open; the store stays open."""
-        if self._ahead is not None:
-            self._ahead.collect()
-            self._ahead = None
+        self._collect()
         for one in self._tracked.values():
             one.close()
         self._tracked.clear()
@@ -157,8 +155,7 @@ class Sampler:
 
     def _read_memory(self, now: float, interval: float, wanted: Collection[str] | None) -> None:
         chosen = self._tracked.keys() if wanted is None else self._tracked.keys() & set(wanted)
-        reading = self._ahead.collect() if self._ahead is not None else NOTHING
-        self._ahead = None
+        reading = self._collect()
         for container_id in chosen:
             if self._tracked[container_id].is_due(now):
                 self._tracked[container_id].read(now, reading)
@@ -170,6 +167,11 @@ class Sampler:
                 break
             if one.is_due(now):
                 one.read(now, reading)
+
+    def _collect(self) -> Reading:
+        """What was read ahead, the first time; nothing afterwards."""
+        ahead, self._ahead = self._ahead, None
+        return ahead.collect() if ahead is not None else NOTHING
 
     def _snapshot(self, now: float, interval: float) -> Snapshot:
         networked = [container_id for container_id, one in self._tracked.items() if _needs_helpers(one.container)]

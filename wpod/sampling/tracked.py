@@ -71,7 +71,6 @@ class Tracked:
         self._touched: object = None
         self._traffic, self._rates, self._traffic_at = NO_TRAFFIC, NO_TRAFFIC, 0.0
         self._helper_memory = 0
-        self._reading = NOTHING
         self._problem = ""
         self._residence = Residence(0, 0)
         self._tables_and_stacks = 0
@@ -112,22 +111,20 @@ class Tracked:
     def read(self, now: float, reading: Reading = NOTHING) -> None:
         """The costly counters, as far as `reading` doesn't have them."""
         begin = time.perf_counter()
-        self._reading = reading
         marks = self._marks()
         try:
-            found = self._processes_memory()
+            found = self._processes_memory(reading)
         except PermissionError:
             found, self._problem = None, _FORBIDDEN
         else:
             self._problem = ""
         self._group = cgroup_counters.memory(self._cgroup.memory) if self._cgroup.memory else None
         self._memory = self._with_group(found) if found is not None else UNKNOWN
-        self._helper_memory = self._read_helpers()
+        self._helper_memory = self._read_helpers(reading)
         self._residence = self._reside()
-        self._read_traffic(now)
+        self._read_traffic(now, reading)
         self._touched = marks
         self.read_at = now
-        self._reading = NOTHING
         self._cost = time.perf_counter() - begin
 
     def sample(self, now: float, common_helpers: int | None) -> ContainerSample:
@@ -197,14 +194,14 @@ class Tracked:
     def _marks(self) -> tuple[object, ...]:
         return tuple([(process.pid, counters.touched) for process, counters in self._counters])
 
-    def _processes_memory(self) -> Breakdown | None:
+    def _processes_memory(self, reading: Reading) -> Breakdown | None:
         """The parts that its processes have; None where all have ended. Raises PermissionError."""
         own = linear = code = shared = swap = threads = 0
         tables: int | None = 0
         region = self._region()
         found, size = False, 0
         for process, counters in self._counters:
-            memory = process.memory(region, self._reading)
+            memory = process.memory(region, reading)
             if memory is None:
                 continue
             found = True
@@ -255,14 +252,14 @@ class Tracked:
         found = cgroup_counters.tasks(self._cgroup.pids) if self._cgroup.pids else None
         return found if found is not None else sum(counters.threads for _, counters in self._counters)
 
-    def _read_helpers(self) -> int:
+    def _read_helpers(self, reading: Reading) -> int:
         """What its own helpers have, without those that have ended meanwhile."""
         helping = [one.process for one in self.members if one.helps]
         processes = [self.keeper, *helping] if self.keeper is not None else helping
-        return sum(process.proportional(self._reading) or 0 for process in processes)
+        return sum(process.proportional(reading) or 0 for process in processes)
 
-    def _read_traffic(self, now: float) -> None:
-        moved = [process.transfers(self._reading) for process, _ in self._counters]
+    def _read_traffic(self, now: float, reading: Reading) -> None:
+        moved = [process.transfers(reading) for process, _ in self._counters]
         known = [one for one in moved if one is not None]
         links = self.main.network() if self._has_links else None
         read = sum(one[0] for one in known) if known else None

@@ -138,12 +138,14 @@ pub fn field(text: &[u8], name: &[u8]) -> Option<u64> {
     Some(decimal(text.get(at + name.len()..)?))
 }
 
-/// The number that a text begins with, after blanks; the rest counts for nothing.
+/// The number that a text begins with, after blanks; the rest counts for nothing. 0 where there is none.
 fn decimal(text: &[u8]) -> u64 {
-    text.trim_ascii_start()
+    let digits = text.trim_ascii_start();
+    let end = digits
         .iter()
-        .map_while(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')))
-        .fold(0, |number, digit| number.wrapping_mul(10).wrapping_add(digit))
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(digits.len());
+    kernel_calls::text::decimal(&digits[..end]).unwrap_or(0)
 }
 
 #[cfg(test)]

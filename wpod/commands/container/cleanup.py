@@ -29,9 +29,9 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
             return
         launch = launch_of(session.store, container.record, foreground=False)
         with container_lock(launch.paths):
-            if queries.observe(launch.paths).status is Status.RUNNING:
+            # Before its cgroup goes, which may be all that tells of it.
+            if record_end(launch.paths).status is Status.RUNNING:
                 raise WpodError(f"container {container.record.name} was started again meanwhile")
-            record_end(launch.paths)  # its cgroup, which goes now, may be all that tells of it
             for_kind(container.record.plan.kind).release(launch)
 
     return session.for_each(selected(session, options, arguments, selector), clean)

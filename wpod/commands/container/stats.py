@@ -28,14 +28,19 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     printer = _Printer(session, options, of_all=of_all)
     # Before the modules that look are imported: that takes as long as the reading.
     reading = ahead.begin(paths.store_paths(session.root or None).containers) if of_all else None
+    from wpod.model.container import Status
     from wpod.sampling.sampler import Sampler
+
+    def is_shown(sample: ContainerSample) -> bool:
+        asked_for = named is not None or options.flag("all")
+        return asked_for or sample.container.observed.status is Status.RUNNING
 
     named = _named(session, options, arguments)
     sampler = Sampler(session.store, named, reading)
     try:
         while True:
             snapshot = sampler.tick()
-            shown = [one for one in snapshot.containers if named is not None or options.flag("all") or _runs(one)]
+            shown = [one for one in snapshot.containers if is_shown(one)]
             printer.show(shown, snapshot)
             if options.flag("no-stream") or printer.once or (named is not None and not shown):
                 break
@@ -56,12 +61,6 @@ def _named(session: Session, options: Options, arguments: tuple[str, ...]) -> fr
     if not arguments:
         return None
     return frozenset(queries.find(session.store, name).record.container_id for name in arguments)
-
-
-def _runs(sample: ContainerSample) -> bool:
-    from wpod.model.container import Status
-
-    return sample.container.observed.status is Status.RUNNING
 
 
 class _Printer:
