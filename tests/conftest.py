@@ -201,18 +201,18 @@ def archives() -> Archives:
 @pytest.fixture(scope="session")
 def probe_sources() -> dict[str, images.ImageSource]:
     """The probe as a wasm and as a native image."""
-    source = guests.SOURCES / "probe.c"
-    return {
-        "wasm": images.with_program("localhost/probe-wasm:latest", guests.wasm_from_c(source), wasm=True),
-        "native": images.with_program("localhost/probe-native:latest", guests.native_from_c(source), wasm=False),
-    }
+    return _of_both_kinds("probe")
 
 
 @pytest.fixture(scope="session")
 def load_sources() -> dict[str, images.ImageSource]:
     """The guest with known allocations as a wasm and as a native image."""
-    source = guests.SOURCES / "load.c"
+    return _of_both_kinds("load")
+
+
+def _of_both_kinds(guest: str) -> dict[str, images.ImageSource]:
+    source = guests.SOURCES / f"{guest}.c"
     return {
-        "wasm": images.with_program("localhost/load-wasm:latest", guests.wasm_from_c(source), wasm=True),
-        "native": images.with_program("localhost/load-native:latest", guests.native_from_c(source), wasm=False),
+        "wasm": images.with_program(f"localhost/{guest}-wasm:latest", guests.wasm_from_c(source), wasm=True),
+        "native": images.with_program(f"localhost/{guest}-native:latest", guests.native_from_c(source), wasm=False),
     }

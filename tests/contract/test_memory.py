@@ -17,12 +17,12 @@ import pytest
 from tests import conftest as base
 from tests.contract.conftest import Subject
 from tests.support import leftovers
+from tests.support.breakdown import grew, memories, unchanged
 from tests.support.command import Result, eventually
 from tests.support.images import ImageSource
 from wpod.output import sizes
 
 pytestmark = pytest.mark.own
-_PARTS = ("own", "linear", "kernel", "code", "shared", "helpers", "cache")
 _KIB = 1024
 _SIZE = 8192
 
@@ -53,26 +53,9 @@ def _stats(subject: Subject, *names: str) -> list[dict[str, Any]]:
 
 
 def _memories(subject: Subject, *names: str) -> list[dict[str, int | None]]:
-    """The parts of containers out of one look, for what is shared changes with each that comes and goes.
-
-    Each is checked to be the sum that it claims.
-    """
-    by_name = {one["name"]: one["wpod"]["memory"] for one in _stats(subject, *names)}
-    for memory in by_name.values():
-        assert memory["total"] == sum(memory[part] or 0 for part in _PARTS)
-        assert all(value is None or value >= 0 for value in memory.values())
+    """The parts of containers out of one look, for what is shared changes with each that comes and goes."""
+    by_name = memories(_stats(subject, *names))
     return [by_name[name] for name in names]
-
-
-def _grew(with_load: dict[str, int | None], without: dict[str, int | None], part: str, kilobytes: int) -> None:
-    """The part is larger by this, within 2 % or 64 kB."""
-    change = (with_load[part] or 0) - (without[part] or 0)
-    assert abs(change - kilobytes * _KIB) <= max(kilobytes * _KIB // 50, 64 * _KIB), (part, change, kilobytes)
-
-
-def _unchanged(with_load: dict[str, int | None], without: dict[str, int | None], *grown: str) -> None:
-    for part in set(_PARTS) - set(grown) - {"kernel"}:
-        _grew(with_load, without, part, 0)
 
 
 def test_touched_memory_is_own_or_linear_and_reserved_memory_is_nothing(
@@ -83,12 +66,12 @@ def test_touched_memory_is_own_or_linear_and_reserved_memory_is_nothing(
     )  # fmt: skip
     without, touched, reserved = _memories(subject, *names)
     part = "linear" if subject.is_wasm else "own"
-    _grew(touched, without, part, _SIZE)
-    _unchanged(touched, without, part)
-    _unchanged(reserved, without)
+    grew(touched, without, part, _SIZE)
+    unchanged(touched, without, part)
+    unchanged(reserved, without)
     if subject.is_wasm:
         for memory in (touched, reserved):
-            _grew(memory, without, "linear_size", _SIZE)
+            grew(memory, without, "linear_size", _SIZE)
     else:
         assert without["linear"] is None
         assert without["linear_size"] is None
@@ -98,7 +81,7 @@ def test_touched_memory_is_own_or_linear_and_reserved_memory_is_nothing(
 def test_shared_memory_is_counted_once(subject: Subject, load: Callable[..., str]) -> None:
     """Two processes of the container have it mapped."""
     without, shared = _memories(subject, load("without"), load("shared", "shared", str(_SIZE)))
-    _grew(shared, without, "shared", _SIZE)
+    grew(shared, without, "shared", _SIZE)
     (document,) = _stats(subject, "shared")
     assert document["wpod"]["tasks"] == 2
     assert document["pids"] == "2"
@@ -116,10 +99,10 @@ def test_cache_and_sockets_are_told_with_a_cgroup(subject: Subject, load: Callab
     load("cached", "cache", "/tmp/file", str(_SIZE), options=limit)
     load("without", "pairs", pairs, options=limit)
     without, cached, sockets = _memories(subject, "without", "cached", "sockets")
-    _grew(cached, without, "cache", _SIZE)
-    _unchanged(cached, without, "cache")
-    _grew(sockets, without, "kernel", int(held))
-    _unchanged(sockets, without, "kernel")
+    grew(cached, without, "cache", _SIZE)
+    unchanged(cached, without, "cache")
+    grew(sockets, without, "kernel", int(held))
+    unchanged(sockets, without, "kernel")
 
 
 def test_without_a_cgroup_the_cache_is_unknown_and_not_0(subject: Subject, load: Callable[..., str]) -> None:

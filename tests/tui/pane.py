@@ -67,6 +67,15 @@ class Pane:
 
         until(holds, lambda: self.text)
 
+    def filter(self) -> None:
+        """Have the table filtered, see that it is, and have all of it again."""
+        self.type("/kind:native db")
+        until(lambda: "api" not in self.text, lambda: self.text)
+        self.press("Enter")
+        self.shows("filter: kind:native db")
+        self.press("Escape")
+        self.shows("api")
+
     def close(self) -> None:
         """End the server with all that runs in it."""
         self._ask("kill-server")

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Places
-from tests.support.account import Account
 from tests.support.command import Wpod
 from tests.top.feed import moment, village
 from tests.tui.pane import PROMPT, Pane, in_tmux, until
@@ -26,13 +24,6 @@ _SERVER = """
 mount --bind "$0/passwd" /etc/passwd && mount -t tmpfs none /var/log &&
 exec dropbear -F -E -e -s -m -j -k -r "$0/host" -P "$0/pid" -p "127.0.0.1:$1"
 """
-
-
-@pytest.fixture
-def wpod(places: Places, root_account: Account) -> Iterator[Wpod]:
-    made = places.new(root_account)
-    yield made
-    root_account.remove_tree(made.scratch)
 
 
 @pytest.fixture
@@ -84,12 +75,7 @@ def test_over_ssh(wpod: Wpod, client: str, tmp_path: Path) -> None:
 
     def part(pane: Pane) -> None:
         open_far_away(pane, wpod, client, file)
-        pane.type("/kind:native db")
-        until(lambda: "api" not in pane.text, lambda: pane.text)
-        pane.press("Enter")
-        pane.shows("filter: kind:native db")
-        pane.press("Escape")
-        pane.shows("api")
+        pane.filter()
         pane.resize(82, 24)
         pane.fits(82, 24)
         pane.press("q")

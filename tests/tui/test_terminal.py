@@ -9,13 +9,10 @@ import signal
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Places
-from tests.support.account import Account
 from tests.support.command import Wpod
 from tests.top.feed import moment, village
 from tests.tui.stage import recording
@@ -71,13 +68,6 @@ class Screen:
             self.process.wait()
         os.close(self.master)
         os.close(self._slave)
-
-
-@pytest.fixture
-def wpod(places: Places, root_account: Account) -> Iterator[Wpod]:
-    made = places.new(root_account)
-    yield made
-    root_account.remove_tree(made.scratch)
 
 
 @pytest.fixture

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Places
-from tests.support.account import Account
 from tests.support.command import Wpod
 from tests.top.feed import moment, village
 from tests.tui.pane import PROMPT, Pane, in_tmux, until
 from tests.tui.stage import recording
-
-
-@pytest.fixture
-def wpod(places: Places, root_account: Account) -> Iterator[Wpod]:
-    made = places.new(root_account)
-    yield made
-    root_account.remove_tree(made.scratch)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +44,7 @@ def test_a_session_in_tmux(wpod: Wpod, tmp_path: Path, terminal: str, locale: st
         pane.shows("What is shown")
         pane.press("Escape")
         pane.fits(100, 30)
-        pane.type("/kind:native db")
-        until(lambda: "api" not in pane.text, lambda: pane.text)
-        pane.press("Enter")
-        pane.shows("filter: kind:native db")
-        pane.press("Escape")
-        pane.shows("api")
+        pane.filter()
         pane.fits(100, 30)
 
         before = pane.lines  # but for the last one, on which words stand for some seconds

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.breakdown import grew, memories, unchanged
 from tests.vm.machine import Machine
 from tests.vm.scripts import KINDS, facts
 
 users = pytest.mark.parametrize("user", ["root", "tester"])
-_PARTS = ("own", "linear", "kernel", "code", "shared", "helpers", "cache")
 _KIB = 1 << 10
-_SIZE = 8192 * _KIB
+_SIZE = 8192
 _LOAD = """
     for kind in wasm native; do wpod load --quiet --input /mnt/load-$kind.tar; done
     """
@@ -28,22 +28,7 @@ _STARTED = """
 
 
 def _memories(text: str) -> dict[str, dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads(facts(text)["stats"])
-    found = {one["name"]: one["wpod"]["memory"] for one in told}
-    for memory in found.values():
-        assert memory["total"] == sum(memory[part] or 0 for part in _PARTS)
-    return found
-
-
-def _grew(with_load: dict[str, Any], without: dict[str, Any], part: str, amount: int) -> None:
-    """Within 2 % or 64 kB."""
-    change = (with_load[part] or 0) - (without[part] or 0)
-    assert abs(change - amount) <= max(amount // 50, 64 * _KIB), (part, change, amount)
-
-
-def _unchanged(with_load: dict[str, Any], without: dict[str, Any], *grown: str) -> None:
-    for part in set(_PARTS) - set(grown) - {"kernel"}:
-        _grew(with_load, without, part, 0)
+    return memories(json.loads(facts(text)["stats"]))
 
 
 @users
@@ -63,19 +48,19 @@ def test_each_column_is_what_was_allocated(machine: Machine, user: str) -> None:
         wpod rm --force --all --time 0
         """
     out = machine.shell(user, script).ok().out
-    memory, held = _memories(out), int(facts(out)["held"]) * _KIB
+    memory, held = _memories(out), int(facts(out)["held"])
     without = memory["without"]
     for name, part, amount in (
         ("touched", "own", _SIZE), ("shared", "shared", _SIZE), ("cached", "cache", _SIZE), ("sockets", "kernel", held),
     ):  # fmt: skip
-        _grew(memory[name], without, part, amount)
-        _unchanged(memory[name], without, part)
+        grew(memory[name], without, part, amount)
+        unchanged(memory[name], without, part)
     without = memory["wasm-without"]
-    _grew(memory["wasm-touched"], without, "linear", _SIZE)
-    _unchanged(memory["wasm-touched"], without, "linear")
-    _unchanged(memory["wasm-reserved"], without)
+    grew(memory["wasm-touched"], without, "linear", _SIZE)
+    unchanged(memory["wasm-touched"], without, "linear")
+    unchanged(memory["wasm-reserved"], without)
     for name in ("wasm-touched", "wasm-reserved"):
-        _grew(memory[name], without, "linear_size", _SIZE)
+        grew(memory[name], without, "linear_size", _SIZE)
 
 
 @users
