@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from wpod.kernel import cgroup_counters, pidfd
 from wpod.kernel.cgroup_counters import MemoryKill
 from wpod.model.container import Observation, Status
 from wpod.operations.record_end import record_end
+from wpod.operations.stop import wait_end
 from wpod.queries import containers as queries
 from wpod.queries.limit_hit import limit_hit
 from wpod.storage.store import Store, open_store
@@ -182,6 +184,26 @@ def test_listing_writes_nothing(store: Store) -> None:
         before = (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ctime_ns)
         assert queries.all_containers(store)[0].observed.status is Status.RUNNING
         assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ctime_ns) == before
+
+
+def test_the_end_of_a_wait_is_the_end_of_the_process(store: Store) -> None:
+    """The end is stored a moment before, and until then the process holds its ports."""
+    process = subprocess.Popen(["sleep", "infinity"])
+    try:
+        ticks = pidfd.start_ticks(process.pid) or 0
+        put(store, "a", records.state(phase=Phase.EXITED, boot_id=HERE, status=3, pid=process.pid, start_ticks=ticks))
+        container = queries.all_containers(store)[0]
+        found: list[Observation] = []
+        waiting = threading.Thread(target=lambda: found.append(wait_end(store, container, None)))
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        process.kill()
+        waiting.join(30)
+        assert [(one.status, one.exit_code) for one in found] == [(Status.EXITED, 3)]
+    finally:
+        process.kill()
+        process.wait()
 
 
 # --- a keeper that was killed -------------------------------------------------------------------------------------

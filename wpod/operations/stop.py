@@ -105,6 +105,8 @@ class _Ending:
         while True:
             observed = queries.observe(own)
             if observed.status is not Status.RUNNING or observed.state is None or _run_of(observed) != self._run:
+                if observed.state is not None and _run_of(observed) == self._run:
+                    _wait_gone(observed.state)
                 return True  # also where it was removed, or started again meanwhile
             left = moment - time.monotonic()
             if left <= 0:
@@ -147,7 +149,10 @@ def _wait_open(descriptor: int, path: str, timeout_seconds: float | None) -> Obs
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     while True:
         observed = queries.interpret(*state_file.read_open(descriptor, path))
-        if observed.status is not Status.RUNNING or observed.state is None:
+        if observed.state is None:
+            return observed
+        if observed.status is not Status.RUNNING:
+            _wait_gone(observed.state)
             return observed
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
@@ -165,6 +170,16 @@ def _wait_process(state: StateFile, monitored: bool, seconds: float | None) -> N
         pidfd.wait_end(descriptor, seconds)
     finally:
         os.close(descriptor)
+
+
+def _wait_gone(state: StateFile) -> None:
+    """The end is stored a moment before the process has ended. What it holds (ports, files) is free only afterwards."""
+    descriptor = pidfd.open_verified(state.pid, state.start_ticks)
+    if descriptor is not None:
+        try:
+            pidfd.wait_end(descriptor, KILL_PATIENCE_SECONDS)
+        finally:
+            os.close(descriptor)
 
 
 def _signal(store: Store, container: Container, number: int) -> bool:
