@@ -53,9 +53,19 @@ def _stats(subject: Subject, *names: str) -> list[dict[str, Any]]:
 
 
 def _memories(subject: Subject, *names: str) -> list[dict[str, int | None]]:
-    """The parts of containers out of one look, for what is shared changes with each that comes and goes."""
-    by_name = memories(_stats(subject, *names))
-    return [by_name[name] for name in names]
+    """The parts of containers out of one look, for what is shared changes with each that comes and goes.
+
+    Containers of other tests have the same files mapped: one that comes or goes between two readings of the look makes
+    them differ, so it is a look beside which another one told the same.
+    """
+    looks = [memories(_stats(subject, *names))]
+
+    def agree() -> bool:
+        looks.append(memories(_stats(subject, *names)))
+        return looks[-1] == looks[-2]
+
+    eventually(agree)
+    return [looks[-1][name] for name in names]
 
 
 def test_touched_memory_is_own_or_linear_and_reserved_memory_is_nothing(
