@@ -58,8 +58,8 @@ cat > "$directory/bin/wpod" <<W
 import sys
 sys.path.insert(0, "$prefix/lib/wpod")
 sys.argv[0] = "wpod"
-from wpod.__main__ import main
-sys.exit(main())
+from wpod.entry import run
+run()
 W
 chmod 755 "$directory/bin/wpod"
 

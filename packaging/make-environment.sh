@@ -21,7 +21,7 @@ cat > "$directory/bin/wpod" <<W
 #!$directory/bin/python
 import sys
 sys.argv[0] = "wpod"
-from wpod.__main__ import main
-sys.exit(main())
+from wpod.entry import run
+run()
 W
 chmod 755 "$directory/bin/wpod"

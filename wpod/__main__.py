@@ -143,6 +143,8 @@ def _catch_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup's ignored SIGHUP stays ignored
             signal.signal(number, end)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see wpod/entry.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

@@ -53,22 +53,24 @@ def frozen(made: type[T]) -> type[T]:
     hidden = {name for name, value in defaults.items() if isinstance(value, _Factory) and not value.shown}
 
     fields = frozenset(names)
+    # In the order of the fields, however they are given; what has no plain default is filled in by `_default`.
+    template = {name: defaults.get(name, _MISSING) for name in names}
+    without = tuple(name for name, value in template.items() if value is _MISSING or isinstance(value, _Factory))
 
     def initialise(self: object, *positional: object, **named: object) -> None:
         if not positional and named.keys() == fields:  # every field by its name, as records and state files are made
             self.__dict__.update(named)
             return
-        values = dict(zip(names, positional, strict=False))
-        if len(positional) > len(names) or not values.keys().isdisjoint(named):
+        given = dict(zip(names, positional, strict=False))
+        if len(positional) > len(names) or not given.keys().isdisjoint(named):
             raise TypeError(f"{made.__name__}: an argument too many or twice")
-        values.update(named)
+        values = {**template, **given, **named}
         if len(values) != len(names):
-            for name in names:
-                if name not in values:
-                    values[name] = _default(made, name, defaults)
-        if len(values) != len(names):
-            unknown = sorted(set(values) - set(names))
+            unknown = sorted(set(values) - fields)
             raise TypeError(f"{made.__name__}: no such field: {', '.join(unknown)}")
+        for name in without:
+            if values[name] is template[name]:
+                values[name] = _default(made, name, defaults)
         self.__dict__.update(values)
 
     def equal(self: object, other: object) -> object:

@@ -164,6 +164,31 @@ def test_a_signal_undoes_and_has_its_status(number: signal.Signals, status: int)
     assert (process.returncode, data, talk) == (status, b"undone\n", b"")
 
 
+IMPORTING = """
+import os, signal, sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "wpod.errors":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupted())
+sys.argv = ["wpod", "--version"]
+from wpod.entry import run
+run()
+"""
+
+
+def test_an_interrupt_while_modules_are_imported_shows_nothing() -> None:
+    process = start("-c", IMPORTING)
+    assert process.communicate(timeout=60) == (b"", b"")
+    assert process.returncode == -signal.SIGINT
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    process = start("-c", IMPORTING, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert process.communicate(timeout=60) == (f"wpod version {__version__}\n".encode(), b"")
+    assert process.returncode == 0
+
+
 def test_nohup_is_respected() -> None:
     process = start("-c", WAITING, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     assert process.stdout is not None
