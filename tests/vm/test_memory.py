@@ -98,11 +98,16 @@ def test_what_filled_a_container_before_the_kill_is_kept(machine: Machine, user:
         steps=$(mktemp -d)
         wpod run -d --name full --memory 32m -v $steps:/steps localhost/load-native \\
             cache /tmp/file 40960 step /steps/step
+        cgroup=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$(wpod inspect -f '{{{{.State.Pid}}}}' full)/cgroup)
+        seen() {{ echo "watches=$(ls -l /proc/$(pgrep -n wpod-monitor)/fd | grep -c memory.events)" \
+            "$(cat $cgroup/memory.max $cgroup/memory.events 2>/dev/null | tr '\n' ' ')"; }}
         for step in $(seq 64); do
             touch $steps/step
             for moment in $(seq 100); do [ -e $steps/step ] || break; sleep 0.05; done
             [ ! -e $steps/step ] || break  # nobody takes it away any more
+            last=$(seen)
         done
+        echo "seen=$last"
         echo "status=$(wpod wait full)"
         echo "hit=$(wpod inspect --format '{{{{json .Wpod.MemoryLimitHit}}}}' full)"
         wpod rm --all
@@ -111,5 +116,6 @@ def test_what_filled_a_container_before_the_kill_is_kept(machine: Machine, user:
     assert found["status"] == "137"
     hit = json.loads(found["hit"])
     assert hit["LimitBytes"] == 32 << 20
+    assert hit["Breakdown"], found["seen"]  # that was so once, and nobody knows why
     assert 24 << 20 <= hit["Breakdown"]["AnonymousBytes"] <= 32 << 20
     assert sum(hit["Breakdown"].values()) <= 33 << 20

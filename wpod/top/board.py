@@ -14,16 +14,22 @@ from wpod.frozen import frozen
 from wpod.model.memory import Part, first_to_bite
 from wpod.model.sample import HelperSample, HostSample
 from wpod.top import columns, figures
-from wpod.top.bar import BLOCKS, LETTERS, NO_MARKS, Marks, bar, bar_of, host_segments, reserved, segments
+from wpod.top.bar import BLOCKS, LETTERS, NO_MARKS, Marks, Segment, bar, bar_of, host_segments, reserved, segments
 from wpod.top.columns import Drawing, Layout
 from wpod.top.model import Model
 from wpod.top.moment import Moment, State
 from wpod.top.rows import Row, summed
-from wpod.top.text import Line, Span, age, amount, clean, crop, fit, line_width, pad, percent, plain
+from wpod.top.text import Line, Span, age, amount, clean, crop, fit, line_width, pad, percent, plain, signed_amount
 from wpod.top.text import width as text_width
 from wpod.top.verdict import verdict
 
-KEYS = "Enter detail  / filter  M P D sort  o group  l logs  w why  x act  ? help"
+# What stands in the last line, and what a click on it does (actions of wpod/tui/keys.py).
+HINTS = (
+    ("Enter detail", "open"), ("/ filter", "filter"), ("M P D sort", "choose_sort"), ("o group", "group"),
+    ("l logs", "tab('LOGS')"), ("w why", "why"), ("x act", "menu"), ("? help", "help"),
+)  # fmt: skip
+_BETWEEN = "  "
+KEYS = _BETWEEN.join(words for words, _ in HINTS)
 _PINNED = 3
 _PLACE_CELLS = 24
 _STRIP = 5  # with the line of keys
@@ -56,7 +62,7 @@ class Board:
         """`top` is the first row of the table that is shown."""
         self._model, self._look = model, look
         self._drawn: Drawing = columns.drawing(model, LETTERS if look.letters else BLOCKS, ascii_only=look.ascii_only)
-        self._shape: Layout = columns.layout(model, look.width)
+        self.shape: Layout = columns.layout(model, look.width)
         self.table_height = _table_height(look.height)
         self.top = max(0, min(top, len(model.rows) - self.table_height))
         self.rows_shown = model.rows[self.top : self.top + self.table_height]
@@ -67,11 +73,12 @@ class Board:
         if moment is None:
             found: list[Line] = [self._header(None), ((" Looking…" if not look.ascii_only else " Looking...", "dim"),)]
         else:
-            heading = columns.heading(self._shape, self._model, ascii_only=look.ascii_only)
+            heading = columns.heading(self.shape, self._model, ascii_only=look.ascii_only)
             found = [self._header(moment), *self._host(moment), heading]
             found += self.table()
             if look.height >= _SHORT:
-                found += pinned(moment, self._shape, ascii_only=look.ascii_only)
+                found += [_pinned_line(one, self.shape, self._model, self._drawn)
+                          for one in pinned(self._model, moment, look.ascii_only)]  # fmt: skip
                 found += self._strip()
         found += [()] * (look.height - len(found))
         return [pad(crop(line, look.width), look.width) for line in found[: look.height]]
@@ -83,14 +90,14 @@ class Board:
             return _filled(empty(model, self._look.width), self.table_height)
         lines = []
         for row in self.rows_shown:
-            line = columns.row_line(row, self._shape, model, self._drawn)
+            line = columns.row_line(row, self.shape, model, self._drawn)
             lines.append(_under_cursor(line, self._look.width) if row.key == model.cursor else line)
         return _filled(lines, self.table_height)
 
     def _strip(self) -> list[Line]:
         """About the selected one; the focused figure stands in the place of the numbers and the sentence."""
         lines, model, row = strip(self._model, self._look, self._drawn), self._model, self._model.selected
-        if row is not None and (words := figures.explained(row, model.figure, model, self._shape)):
+        if row is not None and (words := figures.explained(row, model.figure, model, self.shape)):
             lines[2:4] = figures.lines_of(words, self._look.width, ascii_only=self._look.ascii_only)
         return lines
 
@@ -182,34 +189,44 @@ def empty(model: Model, width: int) -> list[Line]:
     return told + [((fit("     " + one, max(0, width)), "title"),) for one in commands]
 
 
-def pinned(moment: Moment, shape: Layout, *, ascii_only: bool) -> list[Line]:
-    """Three rows that are always there, so that the sum is on the screen."""
+@frozen
+class Pinned:
+    """A row that is always there: `growth` is in bytes a minute, `parts` are what its bar is made of."""
+
+    name: str
+    role: str
+    cpu_percent: float | None
+    taken: int
+    growth: float | None = None
+    parts: tuple[Segment, ...] = ()
+
+
+def pinned(model: Model, moment: Moment, ascii_only: bool) -> list[Pinned]:
+    """Three rows, so that the sum is on the screen. The last one is a difference, of which nothing else is known."""
     host = moment.host
     processors = sum(one.cpu_percent or 0.0 for one in moment.items)
     helpers = summed(one.cpu_percent for one in moment.helpers)
     rest = host.cpu_percent - processors - (helpers or 0.0) if host.cpu_percent is not None else None
     names = clean(", ".join(helper_names(moment.helpers)), ascii_only) or "none"
-    rows = [
-        (f"helpers: {names}", helpers, host.helpers, "helpers"),
-        ("not containers", max(0.0, rest) if rest is not None else None, host.others, "text"),
-        ("unattributed", None, host.unattributed, "dim"),
-    ]  # fmt: skip
+    helping = tuple(host_segments(None, None, host.helpers, None))
     return [
-        _pinned(fit(name, shape.name + 4, ascii_only=ascii_only), cpu, taken, (role, shape))
-        for name, cpu, taken, role in rows
-    ]
+        Pinned(f"helpers: {names}", "helpers", helpers, host.helpers, model.machine_growth(lambda one: one.helpers),
+               helping),
+        Pinned("not containers", "text", max(0.0, rest) if rest is not None else None, host.others,
+               model.machine_growth(lambda one: one.others)),
+        Pinned("unattributed", "dim", None, host.unattributed),
+    ]  # fmt: skip
 
 
-def _pinned(name: str, cpu: float | None, taken: int, how: tuple[str, Layout]) -> Line:
-    role, shape = how
-    spans: list[Span] = [(" " + name, role)]
-    for one in shape.before:
-        text = ""
-        if one.title == "TOTAL":
-            text = amount(taken)
-        elif one.title == "CPU%":
-            text = percent(cpu) if cpu is not None else ""
-        spans.append((" " + fit(text, one.cells, "right"), role))
+def _pinned_line(one: Pinned, shape: Layout, model: Model, drawn: Drawing) -> Line:
+    texts = {
+        "TOTAL": columns.shown_bytes(one.taken, model), "CPU%": percent(one.cpu_percent) if one.cpu_percent else "",
+        "±/min": signed_amount(one.growth),
+    }  # fmt: skip
+    spans: list[Span] = [(" " + fit(one.name, shape.name + 4, ascii_only=drawn.ascii_only), one.role)]
+    spans += [(" " + fit(texts.get(column.title, ""), column.cells, "right"), one.role) for column in shape.before]
+    if shape.bar and one.parts:
+        spans += [(" ", ""), *bar_of(one.parts, shape.bar, drawn.common, drawn.style)]
     return tuple(spans)
 
 
@@ -219,6 +236,16 @@ def helper_names(helpers: Sequence[HelperSample]) -> list[str]:
     for one in helpers:
         counted[one.name] = counted.get(one.name, 0) + 1
     return [name if count == 1 else f"{name} ×{count}" for name, count in sorted(counted.items())]
+
+
+def hint_at(cell: int) -> str:
+    """The action that a click on a cell of the last line asks for, "" for none."""
+    start = 1
+    for words, action in HINTS:
+        if start <= cell < start + len(words):
+            return action
+        start += len(words) + len(_BETWEEN)
+    return ""
 
 
 def strip(model: Model, look: Look, drawn: Drawing) -> list[Line]:

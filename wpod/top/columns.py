@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wpod.frozen import frozen
+from wpod.frozen import frozen, replace
 from wpod.model.memory import NEAR_ITS_LIMIT, Part
 from wpod.top.bar import (
     NO_MARKS,
@@ -19,7 +19,7 @@ from wpod.top.bar import (
 )
 from wpod.top.model import Columns, Model
 from wpod.top.moment import State
-from wpod.top.rows import Row, summed
+from wpod.top.rows import Row, Sort, summed
 from wpod.top.text import Align, Line, Span, age, amount, exact, fit, percent, signed_amount
 
 _STALE_TICKS = 3
@@ -48,13 +48,17 @@ def drawing(model: Model, style: BarStyle, *, ascii_only: bool) -> Drawing:
 
 @frozen
 class Column:
-    """`cells` is its width without the blank before it. `rank`: the greatest goes first when there is no room."""
+    """`cells` is its width without the blank before it. `rank`: the greatest goes first when there is no room.
+
+    `sort` is what a click on its title sorts by.
+    """
 
     title: str
     cells: int
     text: Callable[[Row, Model], Span]
     rank: int = 0
     align: Align = "right"
+    sort: Sort | None = None
 
 
 def sign(row: Row, *, ascii_only: bool) -> Span:
@@ -115,7 +119,7 @@ def _linear_size(row: Row, model: Model) -> Span:
 
 
 def _processes(row: Row, _model: Model) -> Span:
-    count = summed(item.processes for item in row.items)
+    count = row.processes
     return ("-" if count is None else f"{count:.0f}"), "text"
 
 
@@ -128,8 +132,7 @@ def _rate(name: str) -> Callable[[Row, Model], Span]:
 
 
 def _pressure(row: Row, _model: Model) -> Span:
-    known = [item.pressure.some_10 for item in row.items if item.pressure is not None]
-    return (percent(max(known)), "warn" if max(known) else "dim") if known else ("-", "dim")
+    return percent(row.pressure), "warn" if row.pressure else "dim"
 
 
 def _identifier(row: Row, _model: Model) -> Span:
@@ -154,34 +157,39 @@ def _networks(row: Row, _model: Model) -> Span:
     return ",".join(row.item.facts.networks), "dim"
 
 
-_CPU, _TOTAL = Column("CPU%", 5, _cpu, 3), Column("TOTAL", 5, _total)
-_GROWTH, _AGE = Column("±/min", 5, _growth, 4), Column("AGE", 4, _age, 5)
-_LIMIT = Column("LIM%", 4, _limit, 2)
+_CPU, _TOTAL = Column("CPU%", 5, _cpu, 3, sort=Sort.CPU), Column("TOTAL", 5, _total, sort=Sort.MEMORY)
+_GROWTH, _AGE = Column("±/min", 5, _growth, 4, sort=Sort.GROWTH), Column("AGE", 4, _age, 5, sort=Sort.AGE)
+_LIMIT = Column("LIM%", 4, _limit, 2, sort=Sort.LIMIT)
 # Columns before the bar and behind it; a set without a bar gives its room to the last column.
 _SETS: dict[Columns, tuple[tuple[Column, ...], tuple[Column, ...]]] = {
     Columns.MEMORY: ((_CPU, _TOTAL, _GROWTH), (_LIMIT, _AGE)),
     Columns.PARTS: (
         (
-            _TOTAL, Column("OWN", 5, _part(Part.OWN), 1), Column("LINEAR", 6, _part(Part.LINEAR), 2),
-            Column("RESERV", 6, _linear_size, 8), Column("KERNEL", 6, _part(Part.KERNEL), 3),
-            Column("CODE", 5, _part(Part.CODE), 5), Column("SHARED", 6, _part(Part.SHARED), 4),
-            Column("HELPER", 6, _part(Part.HELPERS), 6), Column("CACHE", 5, _part(Part.CACHE), 7),
-            Column("SWAP", 5, _swap, 9),
+            _TOTAL, Column("OWN", 5, _part(Part.OWN), 1, sort=Sort.OWN),
+            Column("LINEAR", 6, _part(Part.LINEAR), 2, sort=Sort.LINEAR),
+            Column("RESERV", 6, _linear_size, 8, sort=Sort.RESERVED),
+            Column("KERNEL", 6, _part(Part.KERNEL), 3, sort=Sort.KERNEL),
+            Column("CODE", 5, _part(Part.CODE), 5, sort=Sort.CODE),
+            Column("SHARED", 6, _part(Part.SHARED), 4, sort=Sort.SHARED),
+            Column("HELPER", 6, _part(Part.HELPERS), 6, sort=Sort.HELPERS),
+            Column("CACHE", 5, _part(Part.CACHE), 7, sort=Sort.CACHE), Column("SWAP", 5, _swap, 9, sort=Sort.SWAP),
         ),
-        (Column("LIM%", 4, _limit, 10),),
+        (Column("LIM%", 4, _limit, 10, sort=Sort.LIMIT),),
     ),
     Columns.WORK: (
         (
-            _CPU, _TOTAL, Column("PIDS", 5, _processes, 2), Column("NET<", 5, _rate("received"), 4),
-            Column("NET>", 5, _rate("sent"), 5), Column("DISK<", 5, _rate("read"), 6),
-            Column("DISK>", 5, _rate("written"), 7), Column("PSI", 5, _pressure, 8),
+            _CPU, _TOTAL, Column("PIDS", 5, _processes, 2, sort=Sort.PROCESSES),
+            Column("NET<", 5, _rate("received"), 4, sort=Sort.RECEIVED),
+            Column("NET>", 5, _rate("sent"), 5, sort=Sort.SENT), Column("DISK<", 5, _rate("read"), 6, sort=Sort.READ),
+            Column("DISK>", 5, _rate("written"), 7, sort=Sort.WRITTEN),
+            Column("PSI", 5, _pressure, 8, sort=Sort.PRESSURE),
         ),
         (_AGE,),
     ),
     Columns.IDENTITY: (
         (
-            _TOTAL, Column("ID", 14, _identifier, 3, "left"), Column("STATE", 10, _state, 2, "left"),
-            Column("IMAGE", 30, _image, 1, "left"), Column("NETWORKS", 12, _networks, 5, "left"),
+            _TOTAL, Column("ID", 14, _identifier, 3, "left"), Column("STATE", 10, _state, 2, "left", Sort.STATE),
+            Column("IMAGE", 30, _image, 1, "left", Sort.IMAGE), Column("NETWORKS", 12, _networks, 5, "left"),
             Column("PORTS", 24, _ports, 4, "left"),
         ),
         (),
@@ -223,7 +231,7 @@ def _wide(column: Column, model: Model) -> Column:
     """Amounts of every byte need more room."""
     if not model.exact or column.cells > 6 or column.text in (_cpu, _growth, _limit, _age, _processes, _pressure):
         return column
-    return Column(column.title, 15, column.text, column.rank, column.align)
+    return replace(column, cells=15)
 
 
 def heading(shape: Layout, model: Model, *, ascii_only: bool) -> Line:
@@ -237,6 +245,23 @@ def heading(shape: Layout, model: Model, *, ascii_only: bool) -> Line:
         spans.append((" " + fit(title, shape.bar), "key"))
     spans += [_title(one, model, ascii_only=ascii_only) for one in shape.behind]
     return tuple(spans)
+
+
+def sort_at(shape: Layout, cell: int) -> Sort | None:
+    """What the title at a cell of the heading sorts by; None where there is none, or none that sorts."""
+    places: list[tuple[int, Sort | None]] = [(1 + shape.name, Sort.NAME)]
+    if not _is_narrow(shape):
+        places.append((len(" K S"), Sort.STATE))
+    places += [(one.cells + 1, one.sort) for one in shape.before]
+    if shape.bar:
+        places.append((shape.bar + 1, Sort.MEMORY))
+    places += [(one.cells + 1, one.sort) for one in shape.behind]
+    end = 0
+    for cells, sort in places:
+        end += cells
+        if cell < end:
+            return sort
+    return None
 
 
 def _title(column: Column, model: Model, *, ascii_only: bool) -> Span:

@@ -105,8 +105,7 @@ class Detail:
             greatest = max(1, *(row.memory.part(part) or 0 for part in Part))
             for part in Part:
                 found += self._part(part, greatest)
-            swap = SWAP.formula
-            found.append(self._amount_line("swap", row.memory.swap, "warn" if row.memory.swap else "dim", swap))
+            found += self._swap(greatest)
             total = row.memory.total
             age = row.item.memory_age
             read = f"   read {age:.0f} s ago" if age is not None and not row.is_group else ""
@@ -121,7 +120,7 @@ class Detail:
     def _part(self, part: Part, greatest: int) -> list[Line]:
         value = self._row.memory.part(part)
         definition = DEFINITIONS[part]
-        cells = max(0, min(20, self._page.width - 40))
+        cells = self._graph_cells
         segment: list[Segment] = [(definition.letter, part.value, value or 0)]
         graph = bar_of(segment, cells, greatest, self._drawn.style)
         head: Line = (
@@ -133,9 +132,20 @@ class Detail:
         source = fit(f"{definition.source}: {definition.formula}", room, ascii_only=self._page.ascii_only)
         return [head, (("          " + source, "dim"),)]
 
-    def _amount_line(self, name: str, value: int | None, role: str, words: str) -> Line:
-        text = fit(words, max(0, self._page.width - 19), ascii_only=self._page.ascii_only)
-        return ((f" {name:<8}", role), (f"{shown_bytes(value, self._model):>8}  ", role), (text, "dim"))
+    def _swap(self, greatest: int) -> list[Line]:
+        """On the scale of the parts, but none of them: it isn't memory."""
+        value = self._row.memory.swap
+        cells = self._graph_cells
+        role = "warn" if value else "dim"
+        graph = bar_of([("W", "warn", value or 0)], cells, greatest, self._drawn.style)
+        text = fit(SWAP.formula, max(0, self._page.width - 19 - cells), ascii_only=self._page.ascii_only)
+        return [
+            ((f" {'swap':<8}", role), (f"{shown_bytes(value, self._model):>8} ", role), *graph, (" " + text, "dim"))
+        ]
+
+    @property
+    def _graph_cells(self) -> int:
+        return max(0, min(20, self._page.width - 40))
 
     def _linear(self) -> list[Line]:
         memory = self._row.memory

@@ -7,11 +7,11 @@ places of two seconds are ten minutes, and 11 kB a container. Objects of Python 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from wpod.frozen import frozen, replace
 from wpod.model.memory import Breakdown, Limit, LimitKind, Part
-from wpod.model.sample import NO_TRAFFIC
+from wpod.model.sample import NO_TRAFFIC, HelperSample, HostSample
 from wpod.top.moment import Facts, Item, Moment
 
 STEP_SECONDS = 2.0
@@ -167,6 +167,15 @@ def _added(columns: list[list[int]]) -> list[int]:
     return found
 
 
+@frozen
+class Around:
+    """What was around the containers at one step."""
+
+    wall_nanoseconds: int
+    host: HostSample
+    helpers: tuple[HelperSample, ...]
+
+
 class History:
     """The series of all containers. One step is STEP_SECONDS; moments that come sooner add nothing."""
 
@@ -174,7 +183,7 @@ class History:
         self._series: dict[str, Series] = {}
         self._runs: dict[str, tuple[Facts, tuple[int, ...]]] = {}
         self._origin: int | None = None
-        self.moments: dict[int, int] = {}
+        self.moments: dict[int, Around] = {}  # ascending
         self.step = -1
 
     def add(self, moment: Moment) -> None:
@@ -186,7 +195,7 @@ class History:
             return
         self.step = step
         stands_for = int(moment.interval / STEP_SECONDS) + 2  # looks are never quite even
-        self.moments[step] = moment.wall_nanoseconds
+        self.moments[step] = Around(moment.wall_nanoseconds, moment.host, moment.helpers)
         for item in moment.items:
             self._take(step, item, stands_for)
         oldest = step - PLACES
@@ -228,6 +237,19 @@ class History:
         known = [slope for slope in slopes if slope is not None]
         return sum(known) if known else None
 
+    def machine_growth(self, of: Callable[[HostSample], int], since: int | None = None) -> float | None:
+        """As `growth`, of a figure of the machine."""
+        start = self.step - int(_GROWTH_SECONDS / STEP_SECONDS) if since is None else since
+        steps = [step for step in self.moments if step >= start]
+        if not steps or (steps[-1] - steps[0]) * STEP_SECONDS < _GROWTH_LEAST_SECONDS:
+            return None
+        old, new = steps[:_ENDS], steps[-_ENDS:]
+        passed = (sum(new) / len(new) - sum(old) / len(old)) * STEP_SECONDS / 60
+        return (self._mean(of, new) - self._mean(of, old)) / passed if passed else None
+
+    def _mean(self, of: Callable[[HostSample], int], steps: Sequence[int]) -> float:
+        return sum(of(self.moments[step].host) for step in steps) / len(steps)
+
     def past(self, moment: Moment, steps_back: int) -> Moment:
         """How it was so many steps ago: who is there now and was there then, with what the series hold."""
         step = self.step - steps_back
@@ -237,7 +259,10 @@ class History:
             point = series.point(step) if series is not None else None
             if point is not None and point.memory.own is not None:
                 items.append(_of_point(item, point))
-        return replace(moment, items=tuple(items), wall_nanoseconds=self.moments.get(step, moment.wall_nanoseconds))
+        around = self.moments.get(step)
+        if around is None:  # no look fell into that step
+            return replace(moment, items=tuple(items))
+        return replace(moment, items=tuple(items), **around.__dict__)
 
 
 def _of_point(item: Item, point: Point) -> Item:

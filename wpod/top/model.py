@@ -9,11 +9,12 @@ screen: what was seen when a key was pressed is what the key is about.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from wpod.frozen import replace
 from wpod.model.memory import UNKNOWN, Breakdown
+from wpod.model.sample import HostSample
 from wpod.top.bar import Scale
 from wpod.top.filter import Filter
 from wpod.top.history import PLACES, STEP_SECONDS, History
@@ -135,6 +136,10 @@ class Model:
 
     def _growth_of(self, item: Item) -> float | None:
         return self._growth((item.container_id,))
+
+    def machine_growth(self, of: Callable[[HostSample], int]) -> float | None:
+        """The slope of a figure of the machine, in bytes a minute."""
+        return self.history.machine_growth(of, self.baseline)
 
     @property
     def position(self) -> int:

@@ -23,6 +23,26 @@ class Sort(enum.Enum):
     GROWTH = "growth"
     LIMIT = "limit"
     NAME = "name"
+    OWN = "own"
+    LINEAR = "linear"
+    RESERVED = "reserved"
+    KERNEL = "kernel"
+    CODE = "code"
+    SHARED = "shared"
+    HELPERS = "helpers"
+    CACHE = "cache"
+    SWAP = "swap"
+    PROCESSES = "processes"
+    RECEIVED = "received"
+    SENT = "sent"
+    READ = "read"
+    WRITTEN = "written"
+    PRESSURE = "pressure"
+    STATE = "state"
+    IMAGE = "image"
+
+
+_BY_WORDS = (Sort.NAME, Sort.IMAGE)
 
 
 class Group(enum.Enum):
@@ -66,6 +86,15 @@ class Row:
         """Of the one that is nearest to its limit."""
         shares = [share for share in (item.limit_share for item in self.items) if share is not None]
         return max(shares, default=None)
+
+    @property
+    def processes(self) -> float | None:
+        return summed(item.processes for item in self.items)
+
+    @property
+    def pressure(self) -> float | None:
+        """Percent of the last 10 s in which tasks of the one under most pressure waited for memory."""
+        return max((item.pressure.some_10 for item in self.items if item.pressure is not None), default=None)
 
     @property
     def started_nanoseconds(self) -> int:
@@ -185,10 +214,12 @@ def _common_name(names: Sequence[str]) -> str:
 
 def _sorted(rows: list[Row], arrangement: Arrangement) -> list[Row]:
     """Greatest first, names from a to z; what isn't known comes last either way."""
-    key = _KEYS[arrangement.sort]
     rows.sort(key=lambda row: _natural(row.name))
-    if arrangement.sort is Sort.NAME:
+    if arrangement.sort in _BY_WORDS:
+        if arrangement.sort is Sort.IMAGE:
+            rows.sort(key=lambda row: _natural(row.item.facts.image))
         return rows[::-1] if arrangement.inverted else rows
+    key = _KEYS[arrangement.sort]
     known = [row for row in rows if key(row) is not None]
     rest = [row for row in rows if key(row) is None]
     known.sort(key=lambda row: key(row) or 0, reverse=not arrangement.inverted)
@@ -200,11 +231,30 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in _DIGITS.split(name)]
 
 
+def _rate(name: str) -> Callable[[Row], float | None]:
+    return lambda row: summed(item.rates.__dict__[name] for item in row.items)
+
+
 _KEYS: dict[Sort, Callable[[Row], float | None]] = {
     Sort.MEMORY: lambda row: row.memory.total,
     Sort.CPU: lambda row: row.cpu_percent,
     Sort.AGE: lambda row: -row.started_nanoseconds if row.started_nanoseconds else None,
     Sort.GROWTH: lambda row: row.growth,
     Sort.LIMIT: lambda row: row.limit_share,
-    Sort.NAME: lambda row: 0,
+    Sort.OWN: lambda row: row.memory.own,
+    Sort.LINEAR: lambda row: row.memory.linear,
+    Sort.RESERVED: lambda row: row.memory.linear_size,
+    Sort.KERNEL: lambda row: row.memory.kernel,
+    Sort.CODE: lambda row: row.memory.code,
+    Sort.SHARED: lambda row: row.memory.shared,
+    Sort.HELPERS: lambda row: row.memory.helpers,
+    Sort.CACHE: lambda row: row.memory.cache,
+    Sort.SWAP: lambda row: row.memory.swap,
+    Sort.PROCESSES: lambda row: row.processes,
+    Sort.RECEIVED: _rate("received"),
+    Sort.SENT: _rate("sent"),
+    Sort.READ: _rate("read"),
+    Sort.WRITTEN: _rate("written"),
+    Sort.PRESSURE: lambda row: row.pressure,
+    Sort.STATE: lambda row: -_WORST_FIRST.index(row.state),
 }

@@ -70,6 +70,7 @@ class TopApp(ContainerActions, inherit_bindings=False):
     .-detailed #board { display: none; }
     .-wide #detail { display: block; width: 79; }
     .-wide #board { display: block; }
+    .-ascii Dialog > * { border: ascii $primary; }
     """
     TITLE = "wpod top"
     ENABLE_COMMAND_PALETTE = True
@@ -94,6 +95,7 @@ class TopApp(ContainerActions, inherit_bindings=False):
         for theme in palette.THEMES.values():
             self.register_theme(_textual_theme(theme))
         self.theme = f"wpod-{'light' if opening.ability.light else 'dark'}"
+        self.set_class(opening.ability.ascii_only, "-ascii")
         self._feed = Feed(opening.source, self._told, Wish(frozenset(), interval=opening.interval))
         self._board = BoardView(self.model, self._styles)
         self._detail = DetailView(self.model, self._styles)
@@ -292,6 +294,9 @@ class TopApp(ContainerActions, inherit_bindings=False):
         self.draw()
         if message.opened:
             self.action_open()
+
+    async def on_board_view_asked(self, message: BoardView.Asked) -> None:
+        await self.run_action(message.action)
 
     def on_lines_wheel(self, message: Lines.Wheel) -> None:
         self.action_move(message.lines)

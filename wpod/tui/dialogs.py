@@ -122,6 +122,7 @@ class Confirm(Dialog[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "yes", "Yes", show=False),
         Binding("n,escape,enter", "no", "No", show=False),  # Enter: where nothing has the focus
+        Binding("c", "copy", "Copy the command", show=False),
         Binding("left,up", "app.focus_previous", "Previous", show=False),
         Binding("right,down", "app.focus_next", "Next", show=False),
     ]
@@ -142,6 +143,7 @@ class Confirm(Dialog[bool]):
         """See `textual.widget.Widget.compose`."""
         box = Vertical()
         box.border_title = plain(self._asked).markup
+        box.border_subtitle = "c: copy the command"
         with box:
             yield Static(plain("\n".join(_first(self._names))), id="objects")
             yield Static(plain(f"$ {_cut(self._command)}"), id="command")
@@ -170,6 +172,11 @@ class Confirm(Dialog[bool]):
 
     def action_no(self) -> None:
         self.answer(False)
+
+    def action_copy(self) -> None:
+        """The whole command, of which a long one is cut on the screen."""
+        self.app.copy_to_clipboard(self._command)
+        self.query_one(Vertical).border_subtitle = "copied"
 
     def action_yes(self) -> None:
         """Answer yes, or say what is missing."""

@@ -8,7 +8,8 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from wpod.top.board import Board, Look
+from wpod.top.board import Board, Look, hint_at
+from wpod.top.columns import Layout, sort_at
 from wpod.top.detail import Closeup, Detail, Page, Tab
 from wpod.top.model import Model
 from wpod.top.rows import Row
@@ -36,12 +37,21 @@ class BoardView(Lines, can_focus=True):
             self.line = line
             self.opened = opened
 
+    class Asked(Message):
+        """A title or one of the words in the last line was clicked, which stands for an action of the application."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
     def __init__(self, model: Model, styles: Styles) -> None:
         super().__init__(styles, id="board")
         self._model = model
         self.top = 0
         self.rows_shown: list[Row] = []
         self.table_height = 1
+        self._shape: Layout | None = None
+        self._shows_keys = False
 
     def draw(self, look: Look) -> None:
         """Show the model as it is now, scrolled so that the cursor's row is in sight where the view follows it."""
@@ -52,12 +62,17 @@ class BoardView(Lines, can_focus=True):
             if top != board.top:
                 board = Board(self._model, look, top)
         self.top, self.rows_shown, self.table_height = board.top, board.rows_shown, board.table_height
+        self._shape, self._shows_keys = board.shape, not look.message
         self.show(board.lines())
 
     def on_click(self, event: events.Click) -> None:
         line = event.y - _FIRST_ROW
         if 0 <= line < len(self.rows_shown):
             self.post_message(self.Chosen(self.top + line, opened=event.chain > 1))
+        elif line == -1 and self._shape is not None and (sort := sort_at(self._shape, event.x)):
+            self.post_message(self.Asked(f"sort('{sort.value}')"))
+        elif event.y == self.size.height - 1 and self._shows_keys and (action := hint_at(event.x)):
+            self.post_message(self.Asked(action))
 
 
 class DetailView(Lines, can_focus=True):
@@ -75,9 +90,11 @@ class DetailView(Lines, can_focus=True):
         self.closeup: Closeup | None = None
         self.tab = Tab.MEMORY
         self.scrolled = 0
+        self._is_panel = False
 
     def draw(self, *, letters: bool, ascii_only: bool, panel: bool) -> None:
         """Show the selected row."""
+        self._is_panel = panel
         row = self._model.selected
         width, height = self.size.width, self.size.height
         if row is None or not width:
@@ -108,6 +125,19 @@ class DetailView(Lines, can_focus=True):
         room = max(_NAME_LEAST, self.size.width - line_width(tuple(spans)) - 2)
         name = clean(row.name)
         return ((" " + fit(name, min(width(name), room)) + " ", "title"), *spans)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a tab opens it."""
+        row = self._model.selected
+        if event.y or row is None or self._is_panel:
+            return
+        end = 0
+        for tab, (text, _) in zip((None, *Tab), self._tabs(row), strict=False):
+            end += width(text)
+            if event.x < end:
+                if tab is not None:
+                    self.post_message(BoardView.Asked(f"tab('{tab.name}')"))
+                return
 
     def scroll_lines(self, lines: int) -> None:
         """Move the page by lines."""
