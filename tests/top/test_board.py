@@ -6,17 +6,17 @@ import random
 
 import pytest
 
-from tests.top.feed import MEGABYTE, START, breakdown, item, limited, moment, village
+from tests.top.feed import MEGABYTE, SECOND, START, breakdown, item, limited, moment, village
 from wpod.frozen import replace
 from wpod.model.sample import HelperSample
 from wpod.top.bar import Scale
-from wpod.top.board import Board, Look, text_of
-from wpod.top.columns import layout
+from wpod.top.board import HINTS, Board, Look, hint_at, text_of
+from wpod.top.columns import heading, layout, sort_at
 from wpod.top.detail import Closeup, Detail, Page, Tab
 from wpod.top.figures import explained, focusable
 from wpod.top.model import Columns, Model
 from wpod.top.moment import Item, State
-from wpod.top.rows import Row
+from wpod.top.rows import Row, Sort
 from wpod.top.text import line_width, plain
 from wpod.top.verdict import verdict
 
@@ -56,6 +56,46 @@ def test_the_first_screen_answers_the_four_questions() -> None:
     for wanted in ("api ×40", "db", "41 wasm  2 native", "1 failed", "OOM: limit 64MiB", "helpers: pasta",
                    "not containers", "unattributed", "LIVE 1s"):  # fmt: skip
         assert wanted in text, wanted
+
+
+def test_what_is_pinned_has_growth_and_a_bar() -> None:
+    model = Model()
+    for second in range(0, 62, 2):
+        one = moment(village(), second, [HelperSample("pasta", 9, (village()[0].container_id,), MEGABYTE, 0.2,
+                                                             START - 7200 * SECOND)])  # fmt: skip
+        host = replace(one.host, others=one.host.others + second * (50 << 10), helpers=8 * MEGABYTE)
+        model.take(replace(one, host=host))
+    lines = screen(model, letters=True)
+    helpers = next(line for line in lines if "helpers: pasta" in line)
+    others = next(line for line in lines if "not containers" in line)
+    assert helpers.split()[2:] == ["0.2", "8.0M", "0", "hhhh", "2h"]
+    assert others.split()[-2:] == ["2.0G", "+2.9M"]
+    model.exact = True
+    assert f"{8 * MEGABYTE:,}" in next(line for line in screen(model, width=200) if "helpers: pasta" in line)
+
+
+@pytest.mark.parametrize("columns", Columns)
+@pytest.mark.parametrize("width", [59, 80, 200])
+def test_a_title_sorts_by_its_column(columns: Columns, width: int) -> None:
+    """Every cell of a title by the same, which is what its figures are; cells beyond the last one by nothing."""
+    model = model_of(village())
+    model.columns = columns
+    shape = layout(model, width)
+    line = plain(heading(shape, model, ascii_only=False))
+    for column in (*shape.before, *shape.behind):
+        at = line.index(f" {column.title}") + 1 if column.align == "left" else line.index(f"{column.title}")
+        assert {sort_at(shape, at + cell) for cell in range(len(column.title))} == {column.sort}, column.title
+    assert sort_at(shape, 1) is Sort.NAME
+    assert sort_at(shape, len(line)) is None
+
+
+def test_each_word_of_the_last_line_stands_for_an_action() -> None:
+    line = screen(model_of(village()))[-1]
+    for words, action in HINTS:
+        start = line.index(words)
+        assert {hint_at(start + cell) for cell in range(len(words))} == {action}
+        assert hint_at(start - 1) == ""
+    assert hint_at(79) == ""
 
 
 def test_ascii_screens_hold_nothing_but_ascii() -> None:

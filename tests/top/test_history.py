@@ -48,12 +48,16 @@ def test_growth_since_a_mark() -> None:
     assert history.growth([identifier("a")], mark) == pytest.approx(60 * 2048, rel=0.05)
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("wasm", 0.0), ("native", 60 * 4096.0)])
-def test_a_greater_share_of_files_is_no_growth_of_a_wasm_container(kind: str, expected: float) -> None:
+@pytest.mark.parametrize(
+    ("kind", "file_pages_grow", "expected"),
+    [("wasm", False, 0.0), ("native", True, 0.0), ("native", False, 60 * 4096.0)],
+)
+def test_a_greater_share_of_files_is_no_growth(kind: str, file_pages_grow: bool, expected: float) -> None:
     """A neighbour that has the same files mapped ends; a native container's processes share memory of their own."""
     history = History()
     for second in range(100):
-        memory = replace(breakdown(MEGABYTE), shared=second * 4096)
+        files = 100 * 4096 + (second * 4096 if file_pages_grow else 0)
+        memory = replace(breakdown(MEGABYTE), shared=100 * 4096 + second * 4096, file_pages=files)
         history.add(moment([item("a", kind, memory)], second))
     assert history.growth([identifier("a")]) == pytest.approx(expected, rel=0.05)
 
@@ -150,6 +154,35 @@ def test_the_past_is_what_was_then() -> None:
     assert [one.facts.name for one in past.items] == ["a"]
     assert past.items[0].memory.own == MEGABYTE + 10 * 102_400
     assert past.wall_nanoseconds == START + 10 * SECOND
+
+
+def test_the_past_of_the_machine_is_what_was_then_too() -> None:
+    history = History()
+    looks = [moment([item("a")], second) for second in range(0, 21, 2)]
+    looks = [replace(one, host=replace(one.host, others=at * MEGABYTE)) for at, one in enumerate(looks)]
+    for one in looks:
+        history.add(one)
+    assert history.past(looks[-1], 3).host.others == 7 * MEGABYTE
+    assert history.past(looks[-1], 99).host == looks[-1].host  # nothing is known of then
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(28, None), (40, 60 * 4096.0), (900, 60 * 4096.0)])
+def test_growth_of_the_machine(seconds: int, expected: float | None) -> None:
+    history = History()
+    for second in range(0, seconds + 1, 2):
+        one = moment([item("a")], second)
+        history.add(replace(one, host=replace(one.host, others=second * 4096)))
+    assert history.machine_growth(lambda host: host.others) == (pytest.approx(expected) if expected else None)
+    assert history.machine_growth(lambda host: host.total) == (0 if expected else None)
+
+
+def test_growth_of_the_machine_since_a_mark() -> None:
+    history = History()
+    for second in range(0, 200, 2):
+        one = moment([item("a")], second)
+        history.add(replace(one, host=replace(one.host, others=max(0, second - 100) * 4096)))
+    assert history.machine_growth(lambda host: host.others, since=50) == pytest.approx(60 * 4096)
+    assert history.machine_growth(lambda host: host.others, since=95) is None
 
 
 def test_a_clock_that_goes_back_adds_nothing() -> None:

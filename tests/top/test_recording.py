@@ -38,7 +38,7 @@ def in_order(one: Moment) -> Moment:
 
 
 def test_what_is_written_comes_back() -> None:
-    helpers = [HelperSample("pasta", 12, ("a" * 64,), MEGABYTE, 0.5)]
+    helpers = [HelperSample("pasta", 12, ("a" * 64,), MEGABYTE, 0.5, 1_700_000_000_000_000_000)]
     moments = [moment(village(), second, helpers if second % 2 else ()) for second in range(5)]
     moments.append(moment(village()[1:], 5))  # one is gone
     pressed = replace(village()[0], pressure=Pressure(1.0, 2.0, 0.0, 0.0), problem="can't be read")

@@ -9,6 +9,7 @@ import pytest
 from tests.top.feed import MEGABYTE, SECOND, START, breakdown, item, limited, village
 from wpod.errors import UsageError
 from wpod.frozen import replace
+from wpod.model.sample import Pressure, Traffic
 from wpod.top.filter import Filter
 from wpod.top.moment import Item, State
 from wpod.top.rows import Arrangement, Group, Row, Sort, arranged
@@ -75,6 +76,26 @@ def test_sorting(sort: Sort, first: str) -> None:
         assert names(inverted)[-1] == "d"  # unknown stays last
     if sort is Sort.NAME:
         assert names(inverted) == ["d", "c", "b", "a"]
+
+
+@pytest.mark.parametrize("sort", Sort)
+def test_every_column_sorts_and_what_is_not_known_comes_last(sort: Sort) -> None:
+    """Greatest first (words from a to z), the worst state first; rows that are alike by their names."""
+    more = dict.fromkeys(("linear", "kernel", "code", "shared", "helpers", "cache", "swap"), 9 * MEGABYTE)
+    high = replace(
+        item("z", "wasm", breakdown(9 * MEGABYTE, linear_size=9 * MEGABYTE, **more), image="1"), cpu_percent=9.0,
+        processes=9, rates=Traffic(9, 9, 9, 9), pressure=Pressure(9.0, 9.0, 9.0, 9.0),
+    )  # fmt: skip
+    low = replace(
+        item("a", "wasm", breakdown(linear=1, linear_size=1, cache=1), image="2", started_nanoseconds=START),
+        cpu_percent=1.0, processes=1, rates=Traffic(1, 1, 1, 1), pressure=Pressure(1.0, 1.0, 1.0, 1.0),
+    )  # fmt: skip
+    high, low = limited(high, 10 * MEGABYTE, 9 * MEGABYTE), limited(low, 10 * MEGABYTE, MEGABYTE)
+    failed = item("m", image="3", state=State.FAILED, started_nanoseconds=0)
+    slope = {high.container_id: 9.0, low.container_id: 1.0}
+    found = arranged([low, failed, high], Arrangement(sort=sort), lambda ids: slope.get(next(iter(ids))))
+    expected = {Sort.NAME: ["a", "m", "z"], Sort.IMAGE: ["z", "a", "m"], Sort.STATE: ["m", "a", "z"]}
+    assert names(found) == expected.get(sort, ["z", "a", "m"])
 
 
 def test_hiding_those_that_ended_keeps_those_that_cannot_be_read() -> None:

@@ -7,6 +7,7 @@ Those of the documents are of a recording of a real machine, the others of made-
 
 from __future__ import annotations
 
+import enum
 import os
 import sys
 import tempfile
@@ -16,9 +17,10 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from tests.top.feed import MEGABYTE, moment, village
+from tests.top.feed import MEGABYTE, START, moment, village
 from tests.tui.stage import play, recording, until
-from wpod.frozen import field, frozen
+from wpod.frozen import field, frozen, replace
+from wpod.model.memory import UNKNOWN
 from wpod.model.sample import HelperSample
 from wpod.tui.app import TopApp
 from wpod.tui.feed import Source
@@ -29,7 +31,18 @@ DOCUMENTS = TOP / "docs" / "pictures"
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 MACHINE = DOCUMENTS / "machine.jsonl"
 _SMALL, _LARGE = (80, 24), (200, 60)
+_MADE_UP_SECONDS = 12
+_FORBIDDEN = "its memory can't be read: it is another user's"
 _PLAIN = Ability(letters=True)
+
+
+class Scene(enum.Enum):
+    """What is played before the keys."""
+
+    VILLAGE = "some of everything"
+    EMPTY = "no containers"
+    GONE = "one has just gone"
+    FORBIDDEN = "memory that can't be read"
 
 
 @frozen
@@ -41,11 +54,11 @@ class Picture:
     size: tuple[int, int] = _SMALL
     ability: Ability = field(default_factory=Ability)
     no_color: bool = False
-    empty: bool = False
+    scene: Scene = Scene.VILLAGE
 
 
 def _states() -> Iterator[Picture]:
-    """Every state at 80x24; the first screen and the detail at 200x60 and without colours too."""
+    """Every state at 80x24, at 200x60, and without colours; then those of which the keys make no difference."""
     states = {
         "first": (), "unfolded": ("j", "right"), "parts": ("v",), "work": ("v", "v"), "identity": ("v", "v", "v"),
         "limit-scale": ("b",), "composition": ("b", "b"), "exact": ("u",), "helper-rows": ("h",),
@@ -55,15 +68,16 @@ def _states() -> Iterator[Picture]:
         "killed": ("G",), "memory": ("enter",), "history": ("2",), "limits": ("3",), "network": ("7",),
         "help": ("question_mark",), "sort-menu": ("f6",),
     }  # fmt: skip
-    for name, keys in states.items():
-        yield Picture(name, keys)
-    for name in ("first", "unfolded", "killed", "help"):
-        yield Picture(f"{name}-200x60", states[name], _LARGE)
-    for name in ("first", "history", "help"):
-        yield Picture(f"{name}-no-color", states[name], ability=_PLAIN, no_color=True)
-    yield Picture("first-ascii", ability=Ability(letters=True, ascii_only=True), no_color=True)
+    scenes = {"empty": Scene.EMPTY, "gone": Scene.GONE, "forbidden": Scene.FORBIDDEN}
+    first = [*((name, keys, Scene.VILLAGE) for name, keys in states.items()),
+             *((name, (), scene) for name, scene in scenes.items())]  # fmt: skip
+    for name, keys, scene in first:
+        yield Picture(name, keys, scene=scene)
+        yield Picture(f"{name}-200x60", keys, _LARGE, scene=scene)
+        yield Picture(f"{name}-no-color", keys, ability=_PLAIN, no_color=True, scene=scene)
+    for name in ("first", "sort-menu"):
+        yield Picture(f"{name}-ascii", states[name], ability=Ability(letters=True, ascii_only=True), no_color=True)
     yield Picture("first-light", ability=Ability(light=True))
-    yield Picture("empty", empty=True)
     yield Picture("first-60x15", size=(60, 15))
 
 
@@ -106,14 +120,21 @@ def drawn(picture: Picture, file: str) -> str:
     return "\n".join(line.rstrip() for line in found[0].splitlines()) + "\n"
 
 
-def made_up(directory: Path, *, empty: bool) -> str:
-    """A recording of eight minutes with some of everything, or of an empty store."""
-    if empty:
+def made_up(directory: Path, scene: Scene) -> str:
+    """A recording of a scene; of eight minutes where there is something to see."""
+    if scene is Scene.EMPTY:
         return recording(directory / "empty.jsonl", [moment([])])
-    helpers = [HelperSample("pasta", 9, (village()[40].container_id,), MEGABYTE, 0.1)]
-    return recording(
-        directory / "village.jsonl", (moment(village(second), second, helpers) for second in range(0, 480, 12))
-    )
+    helpers = [HelperSample("pasta", 9, (village()[40].container_id,), MEGABYTE, 0.1, START)]
+    if scene is Scene.FORBIDDEN:
+        others = [replace(one, memory=UNKNOWN, memory_age=None, problem=_FORBIDDEN) if one.facts.pid else one
+                  for one in village()]  # fmt: skip
+        return recording(directory / "forbidden.jsonl", [moment(others, 0, helpers)])
+    moments = [moment(village(second), second, helpers) for second in range(0, 480, _MADE_UP_SECONDS)]
+    moments = [replace(one, interval=_MADE_UP_SECONDS) for one in moments]
+    if scene is Scene.GONE:
+        left = [one for one in village() if one.facts.name != "report"]
+        moments.append(moment(left, 470, helpers))
+    return recording(directory / f"{scene.name.lower()}.jsonl", moments)
 
 
 def main() -> int:
@@ -122,7 +143,7 @@ def main() -> int:
         for directory, pictures in ((DOCUMENTS, OF_DOCUMENTS), (SNAPSHOTS, STATES)):
             directory.mkdir(exist_ok=True)
             for picture in pictures:
-                file = str(MACHINE) if directory is DOCUMENTS else made_up(Path(name), empty=picture.empty)
+                file = str(MACHINE) if directory is DOCUMENTS else made_up(Path(name), picture.scene)
                 (directory / f"{picture.name}.svg").write_text(drawn(picture, file))
     return 0
 

@@ -14,6 +14,7 @@ from tests.top.feed import MEGABYTE, breakdown, item, moment, village
 from tests.tui.stage import play, recording, text, until
 from wpod.model.sample import HelperSample
 from wpod.top.bar import Scale
+from wpod.top.board import HINTS
 from wpod.top.detail import Closeup, Tab
 from wpod.top.model import Columns
 from wpod.top.rows import Group, Sort
@@ -214,6 +215,48 @@ def test_the_mouse_chooses_opens_and_scrolls(source: Source) -> None:
         await until(pilot, lambda: app.screen_stack[0].has_class("-detailed"))
 
     play(source, part)
+
+
+def test_titles_tabs_and_the_line_of_keys_can_be_clicked(source: Source) -> None:
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: app._ended and not app._message)
+        await pilot.click("#board", offset=(text(app).splitlines()[3].index("NAME") + 1, 3))
+        await until(pilot, lambda: app.model.arrangement.sort is Sort.NAME)
+        await pilot.click("#board", offset=(1, 3))
+        await until(pilot, lambda: app.model.arrangement.inverted)
+        app._unsay(app._message)
+        await pilot.pause()
+        await pilot.click("#board", offset=(text(app).splitlines()[23].index("? help"), 23))
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        await pilot.press("escape")
+        await pilot.click("#board", offset=(5, 4), times=2)
+        await until(pilot, lambda: app._is_detailed and app._detail._lines)
+        await pilot.click("#detail", offset=(text(app).splitlines()[0].index("limits"), 0))
+        await until(pilot, lambda: app._detail.tab is Tab.LIMITS)
+        await pilot.click("#detail", offset=(0, 0))  # the name is no tab
+        await pilot.pause()
+        assert app._detail.tab is Tab.LIMITS
+
+    play(source, part)
+
+
+def test_every_word_of_the_last_line_is_an_action() -> None:
+    known = {one.action for one in keys.KEYS}
+    assert {action for _, action in HINTS} <= known
+
+
+@pytest.mark.parametrize("key", ["f6", "question_mark", "colon"])
+def test_boxes_are_of_ascii_where_nothing_else_may_be_shown(source: Source, key: str) -> None:
+    async def part(app: TopApp, pilot: Pilot[int]) -> None:
+        await pilot.press(key)
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.pause()
+        strips = app.screen._compositor.render_strips()
+        shown = ["".join(segment.text for segment in strip) for strip in strips]
+        assert any("+--" in line for line in shown) or key == "colon"  # the palette has no box then
+        assert [line for line in shown if not line.isascii()] == []
+
+    play(source, part, ability=Ability(letters=True, ascii_only=True))
 
 
 @pytest.mark.parametrize("key", ["x", "ctrl+k", "ctrl+d", "w", "d"])

@@ -19,6 +19,7 @@ from wpod.tui.actions import Action, targets_of
 from wpod.tui.dialogs import ActionMenu, Choice, Confirm
 from wpod.tui.filter_bar import FilterBar
 from wpod.tui.help_screen import Help, help_text
+from wpod.tui.reading import Tree
 
 WIDE, SMALL = (80, 24), (60, 15)
 Act = Callable[[Pilot[None]], Awaitable[object]]
@@ -227,6 +228,37 @@ def test_a_long_command_ends_in_dots_within_the_box(size: tuple[int, int]) -> No
     lines, _ = seen(lambda: Confirm("Kill?", names, "wpod kill " + " ".join(names)), size=size)
     assert any(line.endswith("│") and line.rstrip(" │").endswith("…") for line in lines)
     assert "Yes (y)" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_tree_has_signs_that_the_locale_has(ascii_only: bool) -> None:
+    found: list[list[str]] = []
+
+    async def run() -> None:
+        app = Host()
+        app.set_class(ascii_only, "-ascii")
+        async with app.run_test(size=WIDE) as pilot:
+            app.push_screen(Tree("web", {"Labels": {"caf\u00e9": "\u00fc"}, "Id": "1"}))
+            await pilot.pause()
+            await pilot.press("down", "enter", "down")
+            await pilot.pause()
+            found.append([line.strip("\u2502 ") for line in shown(app)[1:-1]])
+
+    asyncio.run(run())
+    text = "\n".join(found[0])
+    assert text.isascii() == ascii_only
+    assert ("caf\\u00e9" in text) == ascii_only
+    assert "Labels" in text
+
+
+@pytest.mark.parametrize("count", [2, 100])
+def test_the_whole_command_of_a_question_can_be_copied(count: int) -> None:
+    names = tuple(f"a-rather-long-name-{number}" for number in range(count))
+    command = "wpod kill " + " ".join(names)
+    app = driven(lambda: Confirm("Kill?", names, command), "c")
+    assert (app.clipboard, app.answers) == (command, [])
+    lines, _ = seen(lambda: Confirm("Kill?", names, command), "c")
+    assert any("copied" in line for line in lines)
 
 
 def test_names_are_no_markup() -> None:

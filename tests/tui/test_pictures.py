@@ -17,7 +17,7 @@ def _compare(picture: Picture, file: str, directory: Path) -> None:
 
 @pytest.mark.parametrize("picture", STATES, ids=[one.name for one in STATES])
 def test_states(picture: Picture, tmp_path: Path) -> None:
-    _compare(picture, made_up(tmp_path, empty=picture.empty), SNAPSHOTS)
+    _compare(picture, made_up(tmp_path, picture.scene), SNAPSHOTS)
 
 
 @pytest.mark.parametrize("picture", OF_DOCUMENTS, ids=[one.name for one in OF_DOCUMENTS])

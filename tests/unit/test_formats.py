@@ -150,10 +150,10 @@ def test_the_lines_of_the_meter_are_read() -> None:
     reading = meter.parse(METER_LINES)
     assert reading.accounts == {
         (4242, 1_000_001): meter.Account(
-            (b"41", b"2", b"244"), (807_661_568, 4_294_967_296), (57_344, 12_288, 15_360, 9_216, 4_096, 131_072),
-            32_768, (0, 12_288),
+            (b"41", b"2", b"244"), (807_661_568, 4_294_967_296), (57_344, 12_288, 15_360, 9_216, 4_096, 131_072,
+            23_552), 32_768, (0, 12_288),
         ),
-        (4343, 1_000_003): meter.Account((b"7", b"0", b"3"), (0, 0), (4_096, 0, 0, 1_024, 0, 0), None, None),
+        (4343, 1_000_003): meter.Account((b"7", b"0", b"3"), (0, 0), (4_096, 0, 0, 1_024, 0, 0, 0), None, None),
     }  # fmt: skip
     assert reading.shares == {(4243, 1_000_002): (13_312, 12_288)}
     assert meter.parse(b"") == meter.NOTHING

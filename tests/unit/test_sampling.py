@@ -27,8 +27,11 @@ def _mapping(start: int, permissions: str, kilobytes: dict[str, int], name: str 
     return head + "".join(f"{key}:{value:>12} kB\n" for key, value in lines.items()) + "VmFlags: rd mr\n"
 
 
-def _divided(*mapped: str, pss: int, swap: int = 0, linear: Region | None = None) -> MappedMemory | None:
-    rollup = f"0-1 ---p 00000000 00:00 0 [rollup]\nRss: 1 kB\nPss: {pss} kB\nPss_Anon: 3 kB\nSwapPss: {swap} kB\n"
+def _divided(
+    *mapped: str, pss: int, swap: int = 0, files: int | None = None, linear: Region | None = None
+) -> MappedMemory | None:
+    of_files = f"Pss_File: {files} kB\n" if files is not None else ""
+    rollup = f"0-1 ---p 0 00:00 0 [rollup]\nRss: 1 kB\nPss: {pss} kB\nPss_Anon: 3 kB\n{of_files}SwapPss: {swap} kB\n"
     return mappings.divide("".join(mapped).encode(), mappings.sums(rollup.encode()), linear)
 
 
@@ -36,6 +39,7 @@ def test_anonymous_memory_is_own_and_what_is_left_is_shared() -> None:
     heap = _mapping(0x1000000, "rw-p", {"Pss": 110, "Private_Dirty": 100, "Anonymous": 120})
     file = _mapping(0x2000000, "r--p", {"Pss": 8, "Private_Clean": 8}, "/usr/lib/libc.so.6")
     assert _divided(heap, file, pss=119, swap=5) == MappedMemory(100 << 10, 0, 0, 19 << 10, 5 << 10)
+    assert _divided(heap, file, pss=119, files=8) == MappedMemory(100 << 10, 0, 0, 19 << 10, 0, file_pages=8 << 10)
 
 
 def test_written_pages_of_a_mapped_file_are_own_and_others_are_not() -> None:

@@ -16,13 +16,14 @@ class Account:
     """What was read of a container's main process, in bytes.
 
     `touched` are minor faults, major faults and resident pages as `stat` says them, `region` start and bytes of its
-    linear memory, zeroes for none; `parts` own, linear, code, shared, swapped and the size of the linear memory.
+    linear memory, zeroes for none; `parts` own, linear, code, shared, swapped, the size of the linear memory, and what
+    of code and shared is pages of files.
     `moved` are bytes read from and written to storage. None is what can't be told.
     """
 
     touched: tuple[bytes, ...]
     region: tuple[int, int]
-    parts: tuple[int, int, int, int, int, int]
+    parts: tuple[int, int, int, int, int, int, int]
     page_tables: int | None
     moved: tuple[int, int] | None
 
@@ -63,8 +64,8 @@ def _identity(words: list[bytes]) -> Identity:
 
 def _account(words: list[bytes]) -> Account:
     _, _, minor, major, resident, *numbers, tables, read, written = words
-    start, size, own, linear, code, shared, swap, linear_size = map(int, numbers)
+    start, size, own, linear, code, shared, swap, linear_size, files = map(int, numbers)
     return Account(
-        (minor, major, resident), (start, size), (own, linear, code, shared, swap, linear_size),
+        (minor, major, resident), (start, size), (own, linear, code, shared, swap, linear_size, files),
         None if tables == b"-" else int(tables), None if b"-" in (read, written) else (int(read), int(written)),
     )  # fmt: skip

@@ -88,7 +88,8 @@ class Breakdown:
     """One reading of one container. See `DEFINITIONS`.
 
     `linear_size` is how large the guest's memory is to the guest, `linear_limit` to what it may grow; most of that may
-    be untouched, and costs nothing. All three are None for a native container.
+    be untouched, and costs nothing. All three are None for a native container. `file_pages` is what of code and shared
+    is pages of files: neighbours that have the same files mapped move it without anybody taking anything.
     """
 
     own: int | None = None
@@ -101,6 +102,7 @@ class Breakdown:
     swap: int | None = None
     linear_size: int | None = None
     linear_limit: int | None = None
+    file_pages: int | None = None
 
     def part(self, part: Part) -> int | None:
         """One part."""

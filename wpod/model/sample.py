@@ -83,6 +83,7 @@ class HelperSample:
     """A process of wpod's that serves containers: `monitor`, `network holder`, `pasta`, `aardvark-dns`, …
 
     `memory` is Pss, page tables and kernel stacks; it is divided evenly among those that it `serves` (IDs).
+    `started_nanoseconds` is since 1970, 0 where it isn't known (recordings of before it was kept).
     """
 
     name: str
@@ -90,6 +91,7 @@ class HelperSample:
     serves: tuple[str, ...]
     memory: int | None
     cpu_percent: float | None = None
+    started_nanoseconds: int = 0
 
 
 @frozen

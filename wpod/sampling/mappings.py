@@ -16,7 +16,7 @@ _MAPPING = re.compile(
     rb"Private_Clean: +(\d+) kB\nPrivate_Dirty: +(\d+) kB\nReferenced:[^\n]*\nAnonymous: +(\d+) kB\n",
     re.MULTILINE,
 )
-_ROLLUP = re.compile(rb"^(Pss|SwapPss): +(\d+) kB$", re.MULTILINE)
+_ROLLUP = re.compile(rb"^(Pss|Pss_File|SwapPss): +(\d+) kB$", re.MULTILINE)
 
 
 @frozen
@@ -35,7 +35,8 @@ class Region:
 class MappedMemory:
     """Bytes. own + linear + code + shared is all that the process has in memory, its share of what is shared.
 
-    `linear_size` is how much of the linear memory's region the guest may use now, touched or not.
+    `linear_size` is how much of the linear memory's region the guest may use now, touched or not; `file_pages` what of
+    code and shared is pages of files.
     """
 
     own: int
@@ -44,6 +45,7 @@ class MappedMemory:
     shared: int
     swap: int
     linear_size: int = 0
+    file_pages: int = 0
 
     @property
     def total(self) -> int:
@@ -51,7 +53,7 @@ class MappedMemory:
 
 
 def sums(rollup: bytes) -> dict[bytes, int]:
-    """Pss and SwapPss out of the text of a smaps_rollup, in kilobytes; nothing where the process has ended."""
+    """Pss, Pss_File and SwapPss of the text of a smaps_rollup, in kilobytes; nothing where the process has ended."""
     return {name: int(value) for name, value in _ROLLUP.findall(rollup)}
 
 
@@ -82,7 +84,7 @@ def divide(smaps: bytes, whole: dict[bytes, int], linear: Region | None) -> Mapp
     shared = max(0, whole[b"Pss"] - own - in_linear - code)
     return MappedMemory(
         own * _KIBIBYTE, in_linear * _KIBIBYTE, code * _KIBIBYTE, shared * _KIBIBYTE,
-        whole.get(b"SwapPss", 0) * _KIBIBYTE, size,
+        whole.get(b"SwapPss", 0) * _KIBIBYTE, size, whole.get(b"Pss_File", 0) * _KIBIBYTE,
     )  # fmt: skip
 
 

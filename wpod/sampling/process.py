@@ -9,6 +9,7 @@ was taken all that time. Where no more descriptors are to be had, the start time
 from __future__ import annotations
 
 import os
+import time
 
 from wpod.formats.meter import NOTHING, Reading
 from wpod.frozen import frozen
@@ -20,6 +21,8 @@ _STAT_BYTES = 1024
 _SHORT = frozenset(("smaps_rollup", "status", "io"))  # given whole by the first read
 _TICKS = os.sysconf("SC_CLK_TCK")
 _NANOSECONDS_OF_A_TICK = 1_000_000_000 // _TICKS
+# Read once, so that a process has always begun at the same time; a clock that is set later moves no beginning.
+_BOOT_NANOSECONDS = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 # The stack of a thread in the kernel (THREAD_SIZE of each architecture); of others it isn't known.
 _KERNEL_STACKS = dict.fromkeys(("x86_64", "aarch64", "riscv64", "ppc64le", "s390x", "loongarch64"), 16384)
 
@@ -101,6 +104,11 @@ class Process:
     def identity(self) -> tuple[int, int]:
         """What names it for good, as long as the machine runs."""
         return self.pid, self.start_ticks
+
+    @property
+    def started_nanoseconds(self) -> int:
+        """When it began, since 1970, to a tick."""
+        return _BOOT_NANOSECONDS + self.start_ticks * _NANOSECONDS_OF_A_TICK
 
     def counters(self) -> Counters | None:
         """None where it has ended, also as a zombie."""

@@ -61,7 +61,8 @@ class Helpers:
             before = self._cpu.get(one.process.pid)
             self._cpu[one.process.pid] = counters.cpu_nanoseconds
             percent = (counters.cpu_nanoseconds - before) / interval / 1e7 if before is not None and interval else None
-            found.append(HelperSample(one.name, one.process.pid, one.serves, self._read(one, now), percent))
+            found.append(HelperSample(one.name, one.process.pid, one.serves, self._read(one, now), percent,
+                                      one.process.started_nanoseconds))  # fmt: skip
         return found
 
     def close(self) -> None:

@@ -163,7 +163,8 @@ class Tracked:
         if self.keeper is None or not self._helper_memory:
             return []
         serves = (self.container.record.container_id,)
-        return [HelperSample("monitor", self.keeper.pid, serves, self._helper_memory)]
+        keeper = self.keeper
+        return [HelperSample("monitor", keeper.pid, serves, self._helper_memory, None, keeper.started_nanoseconds)]
 
     def residence(self) -> Residence:
         """Its part of what all processes of the machine have together, as it was read last."""
@@ -199,7 +200,7 @@ class Tracked:
         own = linear = code = shared = swap = threads = 0
         tables: int | None = 0
         region = self._region()
-        found, size = False, 0
+        found, size, files = False, 0, 0
         for process, counters in self._counters:
             memory = process.memory(region, reading)
             if memory is None:
@@ -207,7 +208,7 @@ class Tracked:
             found = True
             own, linear = own + memory.mapped.own, linear + memory.mapped.linear
             code, shared = code + memory.mapped.code, shared + memory.mapped.shared
-            size += memory.mapped.linear_size
+            size, files = size + memory.mapped.linear_size, files + memory.mapped.file_pages
             swap, threads = swap + memory.mapped.swap, threads + counters.threads
             tables = tables + memory.page_tables if tables is not None and memory.page_tables is not None else None
         if not found:
@@ -217,7 +218,7 @@ class Tracked:
         self._tables_and_stacks = kernel or 0
         return Breakdown(
             own, linear if region else None, kernel, code, shared, swap=swap, linear_size=size if region else None,
-            linear_limit=self._live.linear_limit_bytes if self._live and region else None,
+            linear_limit=self._live.linear_limit_bytes if self._live and region else None, file_pages=files,
         )  # fmt: skip
 
     def _with_group(self, found: Breakdown) -> Breakdown:

@@ -15,7 +15,7 @@ from wpod.model.memory import Part, first_to_bite
 from wpod.model.sample import HelperSample, HostSample
 from wpod.top import columns, figures
 from wpod.top.bar import BLOCKS, LETTERS, NO_MARKS, Marks, Segment, bar, bar_of, host_segments, reserved, segments
-from wpod.top.columns import Drawing, Layout
+from wpod.top.columns import Column, Drawing, Layout
 from wpod.top.model import Model
 from wpod.top.moment import Moment, State
 from wpod.top.rows import Row, summed
@@ -199,6 +199,7 @@ class Pinned:
     taken: int
     growth: float | None = None
     parts: tuple[Segment, ...] = ()
+    age_seconds: float | None = None
 
 
 def pinned(model: Model, moment: Moment, ascii_only: bool) -> list[Pinned]:
@@ -209,9 +210,11 @@ def pinned(model: Model, moment: Moment, ascii_only: bool) -> list[Pinned]:
     rest = host.cpu_percent - processors - (helpers or 0.0) if host.cpu_percent is not None else None
     names = clean(", ".join(helper_names(moment.helpers)), ascii_only) or "none"
     helping = tuple(host_segments(None, None, host.helpers, None))
+    oldest = min((one.started_nanoseconds for one in moment.helpers if one.started_nanoseconds), default=None)
+    since = (moment.wall_nanoseconds - oldest) / 1e9 if oldest is not None else None
     return [
         Pinned(f"helpers: {names}", "helpers", helpers, host.helpers, model.machine_growth(lambda one: one.helpers),
-               helping),
+               helping, since),
         Pinned("not containers", "text", max(0.0, rest) if rest is not None else None, host.others,
                model.machine_growth(lambda one: one.others)),
         Pinned("unattributed", "dim", None, host.unattributed),
@@ -221,13 +224,17 @@ def pinned(model: Model, moment: Moment, ascii_only: bool) -> list[Pinned]:
 def _pinned_line(one: Pinned, shape: Layout, model: Model, drawn: Drawing) -> Line:
     texts = {
         "TOTAL": columns.shown_bytes(one.taken, model), "CPU%": percent(one.cpu_percent) if one.cpu_percent else "",
-        "±/min": signed_amount(one.growth),
+        "±/min": signed_amount(one.growth), "AGE": age(one.age_seconds) if one.age_seconds is not None else "",
     }  # fmt: skip
+
+    def cells(those: Sequence[Column]) -> list[Span]:
+        return [(" " + fit(texts.get(column.title, ""), column.cells, "right"), one.role) for column in those]
+
     spans: list[Span] = [(" " + fit(one.name, shape.name + 4, ascii_only=drawn.ascii_only), one.role)]
-    spans += [(" " + fit(texts.get(column.title, ""), column.cells, "right"), one.role) for column in shape.before]
-    if shape.bar and one.parts:
+    spans += cells(shape.before)
+    if shape.bar:
         spans += [(" ", ""), *bar_of(one.parts, shape.bar, drawn.common, drawn.style)]
-    return tuple(spans)
+    return (*spans, *cells(shape.behind))
 
 
 def helper_names(helpers: Sequence[HelperSample]) -> list[str]:

@@ -36,7 +36,7 @@ _TOLD: dict[str, tuple[str, str]] = {
     ),
     "CPU%": ("processor time since the look before, 100 is one processor", "its cgroup's counter, else /proc/PID/stat"),
     "±/min": (
-        "the slope of own + linear + kernel (native: + code + shared) in five minutes, or since the mark (m)",
+        "the slope of own + linear + kernel (native: + code + shared - files) over five minutes, or since the mark (m)",
         "the history of this screen",
     ),
     "LIM%": (

@@ -22,8 +22,9 @@ _ENDS = 3  # readings whose mean is one end of the slope: a single one may be a 
 _UNIT = 1024
 _UNKNOWN = 0xFFFFFFFF
 _PARTS = tuple(Part)
-# What growth is of. All that a wasm container shares is files that neighbours have mapped as well: when one of them
-# ends, the shares of the others grow, and none took anything. A native one's processes share with each other, too.
+# What growth is of: not of files that neighbours have mapped as well, for when one of them ends, the shares of the
+# others grow, and none took anything. That, or pages of a common template, is all that a wasm container shares; the
+# processes of a native one share memory with each other, too.
 _GROWING = (Part.OWN, Part.LINEAR, Part.KERNEL)
 _GROWING_NATIVE = (*_GROWING, Part.CODE, Part.SHARED)
 _CPU, _LIMIT, _TAKEN, _COLUMNS = len(_PARTS), len(_PARTS) + 1, len(_PARTS) + 2, len(_PARTS) + 3
@@ -280,9 +281,11 @@ def _packed(item: Item) -> list[int]:
     found.append(_UNKNOWN if cpu is None else max(0, min(int(cpu * 10), _UNKNOWN - 1)))
     allowed = min((one.allowed for one in item.limits), default=None)
     found.append(_UNKNOWN if allowed is None else min(allowed // _UNIT, _UNKNOWN - 1))
-    growing = _GROWING if item.facts.kind == "wasm" else _GROWING_NATIVE
+    is_native = item.facts.kind != "wasm"
+    growing = _GROWING_NATIVE if is_native else _GROWING
     known = [value for part, value in zip(_PARTS, found, strict=False) if part in growing and value != _UNKNOWN]
-    found.append(_UNKNOWN if found[0] == _UNKNOWN else min(sum(known), _UNKNOWN - 1))
+    files = (item.memory.file_pages or 0) // _UNIT if is_native else 0
+    found.append(_UNKNOWN if found[0] == _UNKNOWN else max(0, min(sum(known) - files, _UNKNOWN - 1)))
     return found
 
 

@@ -349,7 +349,8 @@ def helper_items(moment: Moment) -> list[Item]:
         served = [names.get(container_id, container_id[:12]) for container_id in one.serves]
         more = f" and {len(served) - _SERVED_NAMED} more" if len(served) > _SERVED_NAMED else ""
         words = ", ".join(served[:_SERVED_NAMED]) + more
-        facts = Facts(f"helper:{one.name}:{one.pid}", one.name, HELPERS, f"for {words}", "", one.name, pid=one.pid)
+        facts = Facts(f"helper:{one.name}:{one.pid}", one.name, HELPERS, f"for {words}", "", one.name,
+                      started_nanoseconds=one.started_nanoseconds, pid=one.pid)  # fmt: skip
         memory = Breakdown(own=one.memory) if one.memory is not None else UNKNOWN
         found.append(Item(facts, memory, cpu_percent=one.cpu_percent, processes=1))
     return found

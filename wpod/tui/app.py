@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 import signal
 import sys
 from collections import deque
@@ -18,6 +17,7 @@ from typing import Any
 
 from textual import events
 from textual.app import ComposeResult, SystemCommand
+from textual.command import CommandPalette
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
@@ -31,14 +31,12 @@ from wpod.top.detail import Tab
 from wpod.top.model import Model
 from wpod.top.rows import Sort
 from wpod.tui import keys
-from wpod.tui.actions import where
-from wpod.tui.container_actions import ContainerActions
+from wpod.tui.detail_actions import DetailActions
 from wpod.tui.dialogs import Choice
 from wpod.tui.feed import Feed, News, Source, Wish
 from wpod.tui.filter_bar import FilterBar
 from wpod.tui.help_screen import Help
 from wpod.tui.lines import Lines, Styles
-from wpod.tui.reading import Tree, why
 from wpod.tui.terminal import Ability
 from wpod.tui.views import BoardView, DetailView
 
@@ -59,7 +57,7 @@ class Opening:
     filter_text: str = ""
 
 
-class TopApp(ContainerActions, inherit_bindings=False):
+class TopApp(DetailActions, inherit_bindings=False):
     """`run` gives the exit status; an error of the feed is in `failure`."""
 
     CSS = """
@@ -70,7 +68,10 @@ class TopApp(ContainerActions, inherit_bindings=False):
     .-detailed #board { display: none; }
     .-wide #detail { display: block; width: 79; }
     .-wide #board { display: block; }
-    .-ascii Dialog > * { border: ascii $primary; }
+    .-ascii Dialog > * { border: ascii $primary; scrollbar-size-vertical: 0; }
+    .-ascii CommandPalette #--input, .-ascii CommandPalette CommandList { border: none; scrollbar-size-vertical: 0; }
+    .-ascii CommandPalette SearchIcon { display: none; }
+    .-ascii CommandPalette * { text-overflow: clip; }
     """
     TITLE = "wpod top"
     ENABLE_COMMAND_PALETTE = True
@@ -180,16 +181,6 @@ class TopApp(ContainerActions, inherit_bindings=False):
     @property
     def _wide(self) -> bool:
         return self.size.width >= _PANEL_FROM
-
-    @property
-    def _main(self) -> Screen[Any]:
-        """The screen below all dialogs."""
-        return self.screen_stack[0]
-
-    @property
-    def _is_detailed(self) -> bool:
-        """Whether a page of the detail is open."""
-        return self._main.has_class("-detailed")
 
     @property
     def _details(self) -> bool:
@@ -314,13 +305,6 @@ class TopApp(ContainerActions, inherit_bindings=False):
         else:
             self._show_detail(self._detail.tab)
 
-    def _show_detail(self, tab: Tab) -> None:
-        self._detail.tab, self._detail.scrolled = tab, 0
-        self._main.add_class("-detailed")
-        self._detail.focus()
-        self._feed.ask(self._wish(), soon=True)
-        self.call_after_refresh(self.draw)
-
     async def action_back(self) -> None:
         """One step back: the detail, then the focused figure, the filter, the tags."""
         if self._is_detailed:
@@ -334,43 +318,6 @@ class TopApp(ContainerActions, inherit_bindings=False):
         elif self.model.tags:
             self.model.untag()
         self.draw()
-
-    def action_tab(self, name: str) -> None:
-        if self.model.selected is not None:
-            self._show_detail(Tab[name])
-            if Tab[name] is Tab.INSPECT:
-                self._open_tree()
-
-    def action_tab_number(self, number: int) -> None:
-        self.action_tab(list(Tab)[number - 1].name)
-
-    def action_next_tab(self, steps: int) -> None:
-        tabs = list(Tab)
-        self._show_detail(tabs[(tabs.index(self._detail.tab) + steps) % len(tabs)])
-
-    def _open_tree(self) -> None:
-        row = self.model.selected
-        if row is not None and not row.is_group:
-            self.errand(self._show_tree(row.key, row.name))
-
-    async def _show_tree(self, container_id: str, name: str) -> None:
-        if self.source.replay:
-            self.say("a recording has no inspect")
-            return
-        self.open_dialog(Tree(name, await Tree.read(container_id, self.root)))
-
-    def action_why(self) -> None:
-        """What `wpod memory` says about the selected one."""
-        row = self.model.selected
-        if row is None or row.is_group:
-            self.say("w is about one container")
-        elif self.source.replay:
-            self.say("a recording can't be asked why")
-        else:
-            self.errand(self._show_why(row.key, row.name))
-
-    async def _show_why(self, container_id: str, name: str) -> None:
-        self.open_dialog(await why(container_id, name, self.root))
 
     # --- the view
 
@@ -414,14 +361,10 @@ class TopApp(ContainerActions, inherit_bindings=False):
 
     # --- others
 
-    def action_copy(self) -> None:
-        """The command for what is shown."""
-        items = self.model.acted_on
-        words = {Tab.LOGS: "logs -f", Tab.INSPECT: "inspect", Tab.PROCESSES: "top", Tab.MEMORY: "memory"}
-        verb = words.get(self._detail.tab, "stats") if self._is_detailed else "stats"
-        text = shlex.join(("wpod", *where(self.root), *verb.split(), *(one.facts.name for one in items)))
-        self.copy_to_clipboard(text)
-        self.say(f"copied: {text}")
+    def action_command_palette(self) -> None:
+        """See `textual.app.App.action_command_palette`, whose words are not ASCII."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="Search for commands", id="--command-palette"))
 
     def action_help(self) -> None:
         self.open_dialog(Help(keys.help_rows()))

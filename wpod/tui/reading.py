@@ -78,7 +78,10 @@ class Tree(Dialog[None]):
         """See `textual.widget.Widget.compose`."""
         tree: widgets.Tree[None] = widgets.Tree(_text(self._heading), id="tree")
         tree.border_subtitle = plain("Enter: fold  Esc: close").markup
-        _grow(tree.root, self._document)
+        ascii_only = self.app.has_class("-ascii")
+        if ascii_only:
+            tree.show_guides, tree.ICON_NODE, tree.ICON_NODE_EXPANDED = False, "+ ", "- "
+        _grow(tree.root, self._document, ascii_only=ascii_only)
         tree.root.expand()
         yield tree
 
@@ -94,10 +97,15 @@ def _text(words: str) -> rich.text.Text:
     return rich.text.Text(visible(words))
 
 
-def _grow(node: TreeNode[None], value: Any) -> None:
+def _grow(node: TreeNode[None], value: Any, *, ascii_only: bool) -> None:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in pairs:
         if isinstance(inner, (dict, list)) and inner:
-            _grow(node.add(_text(str(key))), inner)
+            _grow(node.add(_text(_shown(key, ascii_only=ascii_only))), inner, ascii_only=ascii_only)
         else:
-            node.add_leaf(_text(f"{key}: {json.dumps(inner, ensure_ascii=False)[:_LONGEST_VALUE]}"))
+            value_text = json.dumps(inner, ensure_ascii=ascii_only)[:_LONGEST_VALUE]
+            node.add_leaf(_text(f"{_shown(key, ascii_only=ascii_only)}: {value_text}"))
+
+
+def _shown(key: object, *, ascii_only: bool) -> str:
+    return json.dumps(str(key))[1:-1] if ascii_only else str(key)

@@ -21,7 +21,7 @@ pub struct MainProcess {
 }
 
 /// What its memory is divided into (docs/memory.md): what is its own alone, in the region, executable, and its share of
-/// the rest; what is swapped; and how much of the region is mapped.
+/// the rest; what is swapped; how much of the region is mapped; and its share of pages of files, of code and the rest.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Parts {
     pub own: u64,
@@ -30,6 +30,7 @@ pub struct Parts {
     pub shared: u64,
     pub swap: u64,
     pub linear_size: u64,
+    pub file_pages: u64,
 }
 
 /// What a container's keeper has: its share of memory, and its page tables, bytes.
@@ -62,6 +63,7 @@ impl fmt::Display for MainProcess {
             parts.shared,
             parts.swap,
             parts.linear_size,
+            parts.file_pages,
         ];
         for number in self.touched.iter().chain(&self.region).chain(&numbers) {
             write!(out, " {number}")?;

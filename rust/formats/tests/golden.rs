@@ -292,6 +292,7 @@ fn the_lines_of_the_meter_are_written_as_they_stand() {
             shared: 9_216,
             swap: 4_096,
             linear_size: 131_072,
+            file_pages: 23_552,
         },
         page_tables: Some(32_768),
         moved: [Some(0), Some(12_288)],

@@ -18,10 +18,11 @@ impl Region {
     }
 }
 
-/// Pss and SwapPss of a smaps_rollup, in kilobytes.
+/// Pss, Pss_File and SwapPss of a smaps_rollup, in kilobytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sums {
     pub share: u64,
+    pub files: u64,
     pub swap: u64,
 }
 
@@ -30,6 +31,7 @@ impl Sums {
     pub fn of(rollup: &[u8]) -> Option<Sums> {
         Some(Sums {
             share: field(rollup, b"\nPss:")?,
+            files: field(rollup, b"\nPss_File:").unwrap_or(0),
             swap: field(rollup, b"\nSwapPss:").unwrap_or(0),
         })
     }
@@ -71,6 +73,7 @@ pub fn divide(smaps: &[u8], whole: Sums, linear: Region) -> Parts {
         shared: whole.share.saturating_sub(told) * KIBIBYTE,
         swap: whole.swap * KIBIBYTE,
         linear_size: parts.linear_size,
+        file_pages: whole.files * KIBIBYTE,
     }
 }
 
@@ -186,13 +189,26 @@ Anonymous:            12 kB
 Rss:                 180 kB
 Pss:                 141 kB
 Pss_Dirty:           116 kB
+Pss_Anon:            116 kB
+Pss_File:             25 kB
 SwapPss:               3 kB
 ";
+
+    const NOTHING_BUT_SHARE: Sums = Sums {
+        share: 141,
+        files: 0,
+        swap: 0,
+    };
 
     #[test]
     fn a_process_is_divided() {
         let whole = Sums::of(ROLLUP).unwrap();
-        assert_eq!(whole, Sums { share: 141, swap: 3 });
+        let expected = Sums {
+            share: 141,
+            files: 25,
+            swap: 3,
+        };
+        assert_eq!(whole, expected);
         let region = Region {
             start: 0x1000_0000,
             bytes: 0x1000_0000,
@@ -207,13 +223,14 @@ SwapPss:               3 kB
                 shared: 9 * KIBIBYTE,
                 swap: 3 * KIBIBYTE,
                 linear_size: 0x20000,
+                file_pages: 25 * KIBIBYTE,
             }
         );
     }
 
     #[test]
     fn without_a_region_nothing_is_linear() {
-        let parts = divide(SMAPS, Sums { share: 141, swap: 0 }, Region { start: 0, bytes: 0 });
+        let parts = divide(SMAPS, NOTHING_BUT_SHARE, Region { start: 0, bytes: 0 });
         assert_eq!(
             (parts.linear, parts.linear_size, parts.own),
             (0, 0, 112 * KIBIBYTE)
@@ -236,7 +253,7 @@ SwapPss:               3 kB
             b"Pss:",
             b"Anonymous: 99999999999999999999999 kB\n",
         ] {
-            divide(text, Sums { share: 0, swap: 0 }, Region { start: 0, bytes: 0 });
+            divide(text, NOTHING_BUT_SHARE, Region { start: 0, bytes: 0 });
         }
     }
 }
