@@ -223,8 +223,10 @@ def pinned(model: Model, moment: Moment, ascii_only: bool) -> list[Pinned]:
 
 def _pinned_line(one: Pinned, shape: Layout, model: Model, drawn: Drawing) -> Line:
     texts = {
-        "TOTAL": columns.shown_bytes(one.taken, model), "CPU%": percent(one.cpu_percent) if one.cpu_percent else "",
-        "±/min": signed_amount(one.growth), "AGE": age(one.age_seconds) if one.age_seconds is not None else "",
+        "TOTAL": columns.shown_bytes(one.taken, model),
+        "CPU%": percent(one.cpu_percent) if one.cpu_percent is not None else "",
+        "±/min": signed_amount(one.growth),
+        "AGE": age(one.age_seconds) if one.age_seconds is not None else "",
     }  # fmt: skip
 
     def cells(those: Sequence[Column]) -> list[Span]:
