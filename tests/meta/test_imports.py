@@ -10,7 +10,7 @@ from tests.support import loading
 # From the top to the bottom: a module imports only from its own room and from rows below. What stands in one row
 # doesn't import one another. plan and build are pure: plan knows models alone, build reads what storage has parsed.
 _LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__main__",), ("cli",), ("commands",), ("tui",), ("top",), ("output",), ("operations",), ("sampling",),
+    ("entry",), ("__main__",), ("cli",), ("commands",), ("tui",), ("top",), ("output",), ("operations",), ("sampling",),
     ("queries",), ("build",),
     ("storage", "runtime", "logs", "net"), ("plan",), ("state",), ("kernel",), ("model",), ("formats",),
     ("settings",), ("times",), ("programs",), ("paths",), ("frozen",), ("errors",), ("deferred",), ("__version__",),

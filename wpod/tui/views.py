@@ -66,6 +66,7 @@ class BoardView(Lines, can_focus=True):
         self.show(board.lines())
 
     def on_click(self, event: events.Click) -> None:
+        """A row, a title, or a word of the last line."""
         line = event.y - _FIRST_ROW
         if 0 <= line < len(self.rows_shown):
             self.post_message(self.Chosen(self.top + line, opened=event.chain > 1))
