@@ -276,7 +276,7 @@ def _is_served(port: int) -> bool:
     """The holder lets go of descriptors when it notices that clients have gone: until then it closes new ones."""
     try:
         return _talk(port, b"hello") == b"10.99.0.1\nhello5"
-    except ConnectionResetError:
+    except OSError:  # reset while it talks, or before: then it isn't connected any more
         return False
 
 
