@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -276,7 +277,11 @@ def _is_served(port: int) -> bool:
     """The holder lets go of descriptors when it notices that clients have gone: until then it closes new ones."""
     try:
         return _talk(port, b"hello") == b"10.99.0.1\nhello5"
-    except OSError:  # reset while it talks, or before: then it isn't connected any more
+    except ConnectionResetError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:  # reset before it talks
+            raise
         return False
 
 

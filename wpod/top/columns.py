@@ -19,7 +19,7 @@ from wpod.top.bar import (
 )
 from wpod.top.model import Columns, Model
 from wpod.top.moment import State
-from wpod.top.rows import Row, Sort, summed
+from wpod.top.rows import Row, Sort
 from wpod.top.text import Align, Line, Span, age, amount, exact, fit, percent, signed_amount
 
 _STALE_TICKS = 3
@@ -125,7 +125,7 @@ def _processes(row: Row, _model: Model) -> Span:
 
 def _rate(name: str) -> Callable[[Row, Model], Span]:
     def text(row: Row, model: Model) -> Span:
-        value = summed(item.rates.__dict__[name] for item in row.items)
+        value = row.rate(name)
         return shown_bytes(value, model), "text" if value else "dim"
 
     return text

@@ -137,7 +137,7 @@ class Detail:
         value = self._row.memory.swap
         cells = self._graph_cells
         role = "warn" if value else "dim"
-        graph = bar_of([("W", "warn", value or 0)], cells, greatest, self._drawn.style)
+        graph = bar_of([(SWAP.letter, "warn", value or 0)], cells, greatest, self._drawn.style)
         text = fit(SWAP.formula, max(0, self._page.width - 19 - cells), ascii_only=self._page.ascii_only)
         return [
             ((f" {'swap':<8}", role), (f"{shown_bytes(value, self._model):>8} ", role), *graph, (" " + text, "dim"))

@@ -96,6 +96,10 @@ class Row:
         """Percent of the last 10 s in which tasks of the one under most pressure waited for memory."""
         return max((item.pressure.some_10 for item in self.items if item.pressure is not None), default=None)
 
+    def rate(self, name: str) -> float | None:
+        """Bytes a second, by the field of `Traffic`."""
+        return summed(item.rates.__dict__[name] for item in self.items)
+
     @property
     def started_nanoseconds(self) -> int:
         """Of the oldest one that was started; 0 where none was."""
@@ -231,10 +235,6 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in _DIGITS.split(name)]
 
 
-def _rate(name: str) -> Callable[[Row], float | None]:
-    return lambda row: summed(item.rates.__dict__[name] for item in row.items)
-
-
 _KEYS: dict[Sort, Callable[[Row], float | None]] = {
     Sort.MEMORY: lambda row: row.memory.total,
     Sort.CPU: lambda row: row.cpu_percent,
@@ -251,10 +251,10 @@ _KEYS: dict[Sort, Callable[[Row], float | None]] = {
     Sort.CACHE: lambda row: row.memory.cache,
     Sort.SWAP: lambda row: row.memory.swap,
     Sort.PROCESSES: lambda row: row.processes,
-    Sort.RECEIVED: _rate("received"),
-    Sort.SENT: _rate("sent"),
-    Sort.READ: _rate("read"),
-    Sort.WRITTEN: _rate("written"),
+    Sort.RECEIVED: lambda row: row.rate("received"),
+    Sort.SENT: lambda row: row.rate("sent"),
+    Sort.READ: lambda row: row.rate("read"),
+    Sort.WRITTEN: lambda row: row.rate("written"),
     Sort.PRESSURE: lambda row: row.pressure,
     Sort.STATE: lambda row: -_WORST_FIRST.index(row.state),
 }

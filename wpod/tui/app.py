@@ -286,7 +286,7 @@ class TopApp(DetailActions, inherit_bindings=False):
         if message.opened:
             self.action_open()
 
-    async def on_board_view_asked(self, message: BoardView.Asked) -> None:
+    async def on_lines_asked(self, message: Lines.Asked) -> None:
         await self.run_action(message.action)
 
     def on_lines_wheel(self, message: Lines.Wheel) -> None:

@@ -58,6 +58,13 @@ class Lines(Widget):
     class Resized(Message):
         """The widget has another size now, and shows lines that were made for the old one."""
 
+    class Asked(Message):
+        """What was clicked stands for an action of the application: a title, a tab, a word of the last line."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
     class Wheel(Message):
         """The mouse's wheel asks for so many lines down."""
 

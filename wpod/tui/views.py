@@ -37,13 +37,6 @@ class BoardView(Lines, can_focus=True):
             self.line = line
             self.opened = opened
 
-    class Asked(Message):
-        """A title or one of the words in the last line was clicked, which stands for an action of the application."""
-
-        def __init__(self, action: str) -> None:
-            super().__init__()
-            self.action = action
-
     def __init__(self, model: Model, styles: Styles) -> None:
         super().__init__(styles, id="board")
         self._model = model
@@ -137,7 +130,7 @@ class DetailView(Lines, can_focus=True):
             end += width(text)
             if event.x < end:
                 if tab is not None:
-                    self.post_message(BoardView.Asked(f"tab('{tab.name}')"))
+                    self.post_message(self.Asked(f"tab('{tab.name}')"))
                 return
 
     def scroll_lines(self, lines: int) -> None:
