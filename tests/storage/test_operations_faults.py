@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from wpod.model.request import (
 from wpod.operations import create, keeper, remove, run, start, stop, sweep, volumes
 from wpod.operations.load import load
 from wpod.operations.remove import RemoveOptions
+from wpod.operations.undo import UndoStack
 from wpod.queries import containers as queries
 from wpod.state.containers import ContainerTable, Forgotten
 from wpod.storage.store import Store, open_store
@@ -310,6 +312,40 @@ def test_what_is_interrupted_leaves_nothing(late: bool, bench: Bench, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         run.run_scaled(bench.store, bench.scalable("idle"), bench.image, ("wpod",), 3)
     eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
+
+
+def test_what_is_interrupted_when_it_is_ready_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when the keeper has spoken and nothing is noted yet: it would live on without a container."""
+    for name in ("parse_report", "parse_reports"):
+        monkeypatch.setattr(keeper, name, _after_an_interruption(getattr(keeper, name)))
+    with pytest.raises(KeyboardInterrupt):
+        run.run_detached(bench.store, bench.request("idle"), bench.image, ("wpod",))
+    eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_scaled(bench.store, bench.scalable("idle"), bench.image, ("wpod",), 3)
+    eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
+
+
+def _after_an_interruption(function: Callable[..., Any]) -> Callable[..., Any]:
+    def interrupted(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return function(*arguments)
+
+    return interrupted
+
+
+def test_a_keeper_that_cannot_be_noted_is_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: UndoStack) -> None:
+        raise WpodError("no")
+
+    create.create(bench.store, bench.request("idle"), bench.image, (), detached=True)
+    before = bench.everything()
+    monkeypatch.setattr(UndoStack, "keep", refuse)
+    with pytest.raises(WpodError, match="no"):
+        start.start_detached(bench.store, bench.store.containers.find("web"))
+    monkeypatch.undo()
+    eventually(lambda: bench.everything() == before, patience_seconds=5)
+    assert queries.find(bench.store, "web").observed.status is Status.CREATED
 
 
 def test_run_scaled(bench: Bench, faults: Faults) -> None:

@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from wpod import programs
 from wpod.errors import CannotInvoke, ExitCode, ProgramNotFound, WpodError
@@ -33,10 +33,12 @@ class Report:
     error: WpodError | None
 
 
-def start(commands: Sequence[Command], launches: Sequence[Launch]) -> list[Report]:
+@contextlib.contextmanager
+def started(commands: Sequence[Command], launches: Sequence[Launch]) -> Iterator[list[Report]]:
     """Start one keeper for these containers, which differ in their plans only; a report for each, in order.
 
-    An interruption ends the keeper and its containers before it is raised. Raises WpodError, OSError.
+    An interruption comes while they are waited for, or behind the block: in the block the caller makes them known.
+    Where that raises, or the waiting, the keeper and its containers are ended first. Raises WpodError, OSError.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)  # not between the start and knowing its pid
@@ -46,15 +48,23 @@ def start(commands: Sequence[Command], launches: Sequence[Launch]) -> list[Repor
         finally:
             os.close(writer)
         try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            told = _read_to_end(reader, _REPORT_LIMIT_BYTES * len(commands))
+            yield _reports(reader, launches, held)
         except BaseException:
-            signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-            _abandon(keeper, reader, launches)
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+            finally:  # a second Ctrl-C, which is raised by that call
+                _abandon(keeper, reader, launches)
             raise
     finally:
         os.close(reader)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def _reports(reader: int, launches: Sequence[Launch], held: Collection[int]) -> list[Report]:
+    """Wait for what the keeper says. Meanwhile the signals of `held` are held up, and all interruptions afterwards."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    told = _read_to_end(reader, _REPORT_LIMIT_BYTES * len(launches))
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     reports = parse_reports(told, len(launches)) if len(launches) > 1 else [parse_report(told)]
     return [_named(report, program(launch)) for report, launch in zip(reports, launches, strict=True)]
 

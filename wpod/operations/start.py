@@ -105,15 +105,14 @@ def _start_group(store: Store, launches: Sequence[Launch]) -> list[tuple[Launch,
             commands.append(command)
             take_backs.append(take_back)
         started = launches[: len(commands)]
-        with _worded(started[0].record):
-            reports = keeper.start(commands, started)
-        for report, networks in zip(reports, starts, strict=True):
-            if networks is not None and report.error is None:
-                networks.running()
-        undo.keep()
-        for report, take_back in zip(reports, take_backs, strict=True):
-            if report.error is not None:
-                take_back()
+        with _worded(started[0].record), keeper.started(commands, started) as reports:
+            for report, networks in zip(reports, starts, strict=True):
+                if networks is not None and report.error is None:
+                    networks.running()
+            undo.keep()
+            for report, take_back in zip(reports, take_backs, strict=True):
+                if report.error is not None:
+                    take_back()
     return list(zip(started, reports, strict=True))
 
 
