@@ -52,11 +52,12 @@ cp -R "$libraries/." "$target/"
 rm -f "$target/.key"
 (cd "$top" && find wpod \( -name __pycache__ -prune \) -o -type f -print | tar -cf - -T - ) | tar -xf - -C "$target" --no-same-owner
 "$python" -I -m compileall -q --invalidation-mode unchecked-hash -s "$target" -p "$prefix/lib/wpod" "$target/wpod"
+"$python" -I "$here/pack_modules.py" "$target/wpod"
 
 cat > "$directory/bin/wpod" <<W
 #!$python -IS
 import sys
-sys.path.insert(0, "$prefix/lib/wpod")
+sys.path.append("$prefix/lib/wpod")
 sys.argv[0] = "wpod"
 from wpod.entry import run
 run()

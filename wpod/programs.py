@@ -30,7 +30,7 @@ PACKAGES = {
 # Where Debian has programs; aardvark-dns is called by its callers only, so it is no command of a shell.
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/podman"
 # What the installed script does (packaging/install.sh); the package's place is the first argument.
-_OWN_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'wpod'; from wpod.entry import run; run()"
+_OWN_START = "import sys; sys.path.append(sys.argv.pop(1)); sys.argv[0] = 'wpod'; from wpod.entry import run; run()"
 
 
 @frozen
