@@ -6,8 +6,8 @@ missing program into one error that names the Debian package.
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # the module that `signal` is a cover of: see entry.py
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 

@@ -6,7 +6,7 @@ loop, `typer_app` by click's); which of them ran can't be told from the outcome.
 
 from __future__ import annotations
 
-import importlib
+import sys
 
 from wpod.cli import values, verbs
 from wpod.cli.table import Kind, Option, Positional, Verb
@@ -36,7 +36,8 @@ class Invocation:
     def handler(self) -> Callable[[Session, Options, tuple[str, ...]], int]:
         """Import what the table names. A command whose module isn't there is a broken installation."""
         module, _, function = self.verb.handler.partition(":")
-        found: Callable[[Session, Options, tuple[str, ...]], int] = getattr(importlib.import_module(module), function)
+        __import__(module)  # `importlib` is one more import
+        found: Callable[[Session, Options, tuple[str, ...]], int] = getattr(sys.modules[module], function)
         return found
 
 

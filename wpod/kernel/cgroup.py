@@ -349,7 +349,7 @@ def _failed(limits: LimitOptions, error: OSError) -> CannotEnforce:
 
 def _write(path: str, value: str) -> None:
     try:
-        with open(path, "w", encoding="ascii") as file:
+        with open(path, "w", encoding="utf-8") as file:
             file.write(value)
     except OSError as error:
         error.filename = path  # an error of the write itself, when the file is closed, has no name

@@ -47,7 +47,7 @@ def _release() -> tuple[int, int]:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(65536)
     except OSError:
         return ""

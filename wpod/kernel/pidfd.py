@@ -51,7 +51,7 @@ def open_noted(pid_file: str, argument: str) -> int | None:
     descriptor was opened, as with `open_verified`.
     """
     try:
-        with open(pid_file, encoding="ascii") as file:
+        with open(pid_file, encoding="utf-8") as file:
             pid = int(file.read())
         descriptor = os.pidfd_open(pid)
     except (OSError, ValueError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 
 from wpod.errors import UsageError
 
 SHORT_LENGTH = 12
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_HEX = re.compile(r"[0-9a-f]{1,64}")
+_HEX = frozenset("0123456789abcdef")
+_BEGINNING = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_NAME = _BEGINNING | frozenset("_.-")
 _MOODS = [
     "able",
     "bold",
@@ -197,7 +197,7 @@ def short(identifier: str) -> str:
 
 def check_name(name: str, what: str = "container") -> str:
     """The name itself. Raises UsageError where podman's rule [a-zA-Z0-9][a-zA-Z0-9_.-]* is broken."""
-    if not _NAME.fullmatch(name) or len(name) > 255:
+    if not 1 <= len(name) <= 255 or name[0] not in _BEGINNING or not _NAME.issuperset(name):
         raise UsageError(f"{what} name {name!r} is invalid: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*")
     return name
 
@@ -209,4 +209,4 @@ def is_full_id(text: str) -> bool:
 
 def is_id_prefix(text: str) -> bool:
     """Whether this could be the beginning of an ID."""
-    return _HEX.fullmatch(text) is not None
+    return 1 <= len(text) <= 64 and _HEX.issuperset(text)

@@ -283,5 +283,5 @@ def _start_pasta(run: str, namespace: NetworkNamespace) -> int:
     if done.status != 0:
         hint = "is /dev/net/tun there and open to this user?" if "tun" in done.stderr.decode(errors="replace") else None
         raise NoNetworks(f"pasta can't be started: {done.complaint}", hint=hint)
-    with open(pid_file, encoding="ascii") as file:
+    with open(pid_file, encoding="utf-8") as file:
         return os.pidfd_open(int(file.read()))

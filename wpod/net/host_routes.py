@@ -64,7 +64,7 @@ def parent_index(name: str) -> int:
 
 def _outward_interface4() -> str:
     """The interface of the default route of IPv4, "" without one."""
-    with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/net/route", encoding="utf-8") as file:
         for line in file.readlines()[1:]:
             words = line.split()
             if words[1] == words[7] == "00000000":
@@ -74,7 +74,7 @@ def _outward_interface4() -> str:
 
 def _outward_interface6() -> str:
     """As above, of IPv6; the route on lo is the one that refuses what no other route takes."""
-    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="utf-8") as file:
         for words in map(str.split, file):
             if words[1] == words[3] == "00" and words[9] != "lo":
                 return words[9]
@@ -83,7 +83,7 @@ def _outward_interface6() -> str:
 
 def _routes4() -> list[AnyNetwork]:
     found: list[AnyNetwork] = []
-    with contextlib.suppress(OSError), open("/proc/net/route", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/net/route", encoding="utf-8") as file:
         for line in file.readlines()[1:]:
             words = line.split()
             address, mask = (int.from_bytes(bytes.fromhex(words[index]), "little") for index in (1, 7))
@@ -100,7 +100,7 @@ def _addresses4() -> list[AnyNetwork]:
     """
     found: dict[AnyNetwork, None] = {}
     address = ""
-    with contextlib.suppress(OSError), open("/proc/net/fib_trie", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/net/fib_trie", encoding="utf-8") as file:
         for line in file:
             words = line.split()
             if words[:1] == ["|--"]:
@@ -112,7 +112,7 @@ def _addresses4() -> list[AnyNetwork]:
 
 def _routes6() -> list[AnyNetwork]:
     found: list[AnyNetwork] = []
-    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/net/ipv6_route", encoding="utf-8") as file:
         for line in file:
             words = line.split()
             length = int(words[1], 16)

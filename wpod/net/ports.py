@@ -84,7 +84,7 @@ def _worded(port: PublishedPort, error: OSError) -> WpodError:
 
 def _first_unprivileged() -> int:
     try:
-        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="utf-8") as file:
             return int(file.read())
     except (OSError, ValueError):
         return 1024
@@ -109,7 +109,7 @@ def _inodes(port: PublishedPort) -> set[str]:
     found = set()
     listening = {"0A"} if port.protocol is Protocol.TCP else {"07"}
     for suffix in ("", "6"):
-        with contextlib.suppress(OSError), open(f"/proc/net/{port.protocol.value}{suffix}", encoding="ascii") as file:
+        with contextlib.suppress(OSError), open(f"/proc/net/{port.protocol.value}{suffix}", encoding="utf-8") as file:
             for line in file.readlines()[1:]:
                 words = line.split()
                 if int(words[1].rpartition(":")[2], 16) == port.host_port and words[3] in listening:

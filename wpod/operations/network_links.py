@@ -38,7 +38,7 @@ class LinkMaker:
     def _written(self, messages: Sequence[links.Message]) -> Iterator[str]:
         path = f"{self._directory}/messages-{os.getpid()}"
         try:
-            with open(path, "w", encoding="ascii") as file:
+            with open(path, "w", encoding="utf-8") as file:
                 file.write(links.to_text(messages))
             yield path
         finally:
@@ -80,14 +80,14 @@ class LinkMaker:
         """From a file, where it is of this key: to load what makes them takes longer than all else of a start."""
         first = f"{links.TEMPLATE_VERSION} {key}"
         try:
-            with open(path, encoding="ascii") as file:
+            with open(path, encoding="utf-8") as file:
                 head, _, text = file.read().partition("\n")
             if head == first:
                 return links.from_text(text)
         except (FileNotFoundError, ValueError):
             pass
         made = make()
-        with open(f"{path}.{os.getpid()}", "w", encoding="ascii") as file:
+        with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
             file.write(f"{first}\n{links.to_text(made)}")
         os.rename(f"{path}.{os.getpid()}", path)
         return made

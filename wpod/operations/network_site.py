@@ -257,14 +257,14 @@ class Site:
         firewall.add_network(namespace, network)
         if not self._rootless:
             _let_forward(network)
-        with open(mark, "w", encoding="ascii") as file:
+        with open(mark, "w", encoding="utf-8") as file:
             file.write(self._generation())
 
     def _there(self, network: Network) -> bool:
         if not self._rootless and network.interface not in host_routes.interfaces():
             return False
         try:
-            with open(self._mark(network), encoding="ascii") as file:
+            with open(self._mark(network), encoding="utf-8") as file:
                 return file.read() == self._generation()
         except FileNotFoundError:
             return False
@@ -365,7 +365,7 @@ def _let_forward(network: Network) -> None:
     """As root the host must forward between bridges and the world, and from its loopback into them."""
     local = f"/proc/sys/net/ipv4/conf/{network.interface}/route_localnet"
     for path in ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding", local):
-        with contextlib.suppress(FileNotFoundError), open(path, "r+", encoding="ascii") as file:
+        with contextlib.suppress(FileNotFoundError), open(path, "r+", encoding="utf-8") as file:
             if file.read().strip() == "0":
                 file.seek(0)
                 file.write("1")

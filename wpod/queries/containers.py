@@ -103,7 +103,7 @@ def interpret(state: StateFile, kept: bool) -> Observation:
 @functools.cache
 def boot_id() -> bytes:
     """This boot's ID as in state files: 16 bytes (random(4))."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return bytes.fromhex(file.read().strip().replace("-", ""))
 
 

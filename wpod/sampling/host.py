@@ -38,7 +38,7 @@ class HostMemory:
 
 def memory() -> HostMemory:
     """As it is now."""
-    with open("/proc/meminfo", encoding="ascii") as file:
+    with open("/proc/meminfo", encoding="utf-8") as file:
         rows = {name: int(rest.split()[0]) * _KIBIBYTE for name, _, rest in (line.partition(":") for line in file)}
     return HostMemory(
         total=rows["MemTotal"], free=rows["MemFree"], anonymous=rows["AnonPages"], mapped=rows["Mapped"],
@@ -50,7 +50,7 @@ def memory() -> HostMemory:
 
 def busy_nanoseconds() -> tuple[int, int]:
     """Processor time that was used, by anything, since the machine's start; and how many processors there are."""
-    with open("/proc/stat", encoding="ascii") as file:
+    with open("/proc/stat", encoding="utf-8") as file:
         fields = [int(word) for word in file.readline().split()[1:9]]
         processors = 0
         for line in file:
@@ -65,7 +65,7 @@ def busy_nanoseconds() -> tuple[int, int]:
 def pressure() -> Pressure | None:
     """Memory pressure of the machine, None where the kernel doesn't keep it."""
     try:
-        with open("/proc/pressure/memory", encoding="ascii") as file:
+        with open("/proc/pressure/memory", encoding="utf-8") as file:
             return parse_pressure(file.read())
     except OSError:
         return None

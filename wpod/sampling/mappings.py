@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 
@@ -9,14 +10,6 @@ from wpod.frozen import frozen
 
 _KIBIBYTE = 1024
 _CHUNK_BYTES = 1 << 15  # larger ones are memory that the C library asks the kernel for each time
-# One mapping: start, end, permissions, and the lines that matter, in the kernel's order.
-_MAPPING = re.compile(
-    rb"^([0-9a-f]+)-([0-9a-f]+) (.).(.). [^\n]*\n(?:(?:Size|KernelPageSize|MMUPageSize|Rss):[^\n]*\n)+"
-    rb"Pss: +(\d+) kB\n(?:Pss_Dirty:[^\n]*\n)?Shared_Clean:[^\n]*\nShared_Dirty:[^\n]*\n"
-    rb"Private_Clean: +(\d+) kB\nPrivate_Dirty: +(\d+) kB\nReferenced:[^\n]*\nAnonymous: +(\d+) kB\n",
-    re.MULTILINE,
-)
-_ROLLUP = re.compile(rb"^(Pss|Pss_File|SwapPss): +(\d+) kB$", re.MULTILINE)
 
 
 @frozen
@@ -52,9 +45,25 @@ class MappedMemory:
         return self.own + self.linear + self.code + self.shared
 
 
+@functools.cache
+def _mapping() -> re.Pattern[bytes]:
+    """One mapping: start, end, permissions, and the lines that matter, in the kernel's order."""
+    return re.compile(
+        rb"^([0-9a-f]+)-([0-9a-f]+) (.).(.). [^\n]*\n(?:(?:Size|KernelPageSize|MMUPageSize|Rss):[^\n]*\n)+"
+        rb"Pss: +(\d+) kB\n(?:Pss_Dirty:[^\n]*\n)?Shared_Clean:[^\n]*\nShared_Dirty:[^\n]*\n"
+        rb"Private_Clean: +(\d+) kB\nPrivate_Dirty: +(\d+) kB\nReferenced:[^\n]*\nAnonymous: +(\d+) kB\n",
+        re.MULTILINE,
+    )
+
+
+@functools.cache
+def _rollup() -> re.Pattern[bytes]:
+    return re.compile(rb"^(Pss|Pss_File|SwapPss): +(\d+) kB$", re.MULTILINE)
+
+
 def sums(rollup: bytes) -> dict[bytes, int]:
     """Pss, Pss_File and SwapPss of the text of a smaps_rollup, in kilobytes; nothing where the process has ended."""
-    return {name: int(value) for name, value in _ROLLUP.findall(rollup)}
+    return {name: int(value) for name, value in _rollup().findall(rollup)}
 
 
 def divide(smaps: bytes, whole: dict[bytes, int], linear: Region | None) -> MappedMemory | None:
@@ -66,7 +75,7 @@ def divide(smaps: bytes, whole: dict[bytes, int], linear: Region | None) -> Mapp
         return None
     start, end = (linear.start, linear.end) if linear is not None else (0, 0)
     own = in_linear = code = size = 0
-    for address, beyond, readable, executable, share, clean, dirty, anonymous in _MAPPING.findall(smaps):
+    for address, beyond, readable, executable, share, clean, dirty, anonymous in _mapping().findall(smaps):
         # The state file is told of growth at the guest's next call to the system; the mappings know it at once.
         if end and readable == b"r" and start <= int(address, 16) < end:
             size += int(beyond, 16) - int(address, 16)

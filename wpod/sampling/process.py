@@ -38,10 +38,8 @@ class Descriptors:
     _RESERVED = 256
 
     def __init__(self) -> None:
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._left = 1_000_000 if soft == resource.RLIM_INFINITY else max(0, soft - self._RESERVED)
+        limit = os.sysconf("SC_OPEN_MAX")  # the soft limit (sysconf(3)), -1 for none
+        self._left = 1_000_000 if limit < 0 else max(0, limit - self._RESERVED)
 
     def keep(self, path: str) -> int | None:
         """A descriptor for reading, None where the allowance is used up. Raises OSError."""

@@ -102,7 +102,7 @@ class Helpers:
 
     def _noted(self, name: str, pid_file: str, serves: tuple[str, ...]) -> Iterator[Helper]:
         try:
-            with open(pid_file, encoding="ascii") as file:
+            with open(pid_file, encoding="utf-8") as file:
                 number = int(file.read())
             with open(f"/proc/{number}/comm", encoding="utf-8", errors="replace") as file:
                 called = file.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
@@ -10,6 +9,7 @@ from wpod.frozen import frozen
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ContainerRecord
 from wpod.model.volume import Volume
+from wpod.state import sqlite
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
 from wpod.state.volumes import INSERT as INSERT_VOLUME
@@ -74,7 +74,7 @@ class ContainerTable:
                 connection.executemany(INSERT_VOLUME, [row_of(volume) for volume in volumes.made])
                 connection.executemany("INSERT OR IGNORE INTO volume_use (volume, container_id) VALUES (?, ?)", uses)
                 before_commit()
-        except sqlite3.IntegrityError as error:
+        except sqlite.IntegrityError as error:
             if "container.name" in str(error):
                 raise self.name_taken(record.name) from None
             for name in volumes.names:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import sqlite3
 from collections.abc import Iterator
 
 from wpod.errors import StoreError
-from wpod.state import migrations
+from wpod.state import migrations, sqlite
 
 BUSY_SECONDS = 20.0
 
@@ -24,14 +23,14 @@ BUSY_SECONDS = 20.0
 class Database:
     """A connection to the store's database, opened at first use.
 
-    Reading a database that isn't there yet gives no rows; writing creates it. Every sqlite3 exception
+    Reading a database that isn't there yet gives no rows; writing creates it. Every exception of SQLite
     leaves this module as StoreError, but IntegrityError, which the modules of `state/` and `storage/`
     turn into their own ("name in use"). On a full disk reading works, writing doesn't.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._connection: sqlite3.Connection | None = None
+        self._connection: sqlite.Connection | None = None
 
     def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of one SELECT, in its order. No rows where there is no database yet."""
@@ -42,7 +41,7 @@ class Database:
                 return self._connect().execute(statement, values).fetchall()
             except UnicodeEncodeError:
                 return []  # a word of the command line that isn't UTF-8 is the name of nothing
-            except sqlite3.OperationalError as error:
+            except sqlite.OperationalError as error:
                 if not _needs_room(error):
                     raise
                 with contextlib.closing(self._open_read_only()) as connection:
@@ -59,7 +58,7 @@ class Database:
             return int(version), connection.total_changes
 
     @contextlib.contextmanager
-    def transaction(self, *, removing: bool = False) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, removing: bool = False) -> Iterator[sqlite.Connection]:
         """One write transaction; commits at the end, rolls back on any exception.
 
         `removing`: it only forgets, which must also be possible where the disk is full. One inside another is not
@@ -76,7 +75,7 @@ class Database:
                 yield connection
                 connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite.Error):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             raise
@@ -87,18 +86,18 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite.Connection:
         if self._connection is None:
             self._connection = self._open()
         return self._connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite.Connection:
         writable = os.access(self.path if os.path.lexists(self.path) else os.path.dirname(self.path), os.W_OK)
         if os.path.islink(self.path) or (os.path.lexists(self.path) and not os.path.isfile(self.path)):
             raise StoreError(f"{self.path} is not a regular file", hint="move it away: wpod made no such thing")
         if not writable:
             return self._open_read_only()
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=32)
+        connection = sqlite.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=32)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = FULL")
@@ -108,13 +107,13 @@ class Database:
             raise
         return connection
 
-    def _open_read_only(self) -> sqlite3.Connection:
+    def _open_read_only(self) -> sqlite.Connection:
         quoted = self.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         # A log that a killed writer left holds what was committed last; it is read with that writer's -shm file.
         # Without one, `immutable`: the -shm file that WAL needs can't be made without permission or room.
         log = f"{self.path}-wal"
         mode = "ro" if os.path.exists(log) and os.path.getsize(log) else "ro&immutable=1"
-        connection = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None)
+        connection = sqlite.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None)
         try:
             self._version(connection)
         except BaseException:
@@ -122,7 +121,7 @@ class Database:
             raise
         return connection
 
-    def _version(self, connection: sqlite3.Connection) -> int:
+    def _version(self, connection: sqlite.Connection) -> int:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         newest = len(migrations.STEPS)
         if version > newest:
@@ -132,7 +131,7 @@ class Database:
             )
         return int(version)
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
+    def _migrate(self, connection: sqlite.Connection) -> None:
         if self._version(connection) == len(migrations.STEPS):
             return
         # One at a time: SQLite's own lock doesn't make those wait who switch to WAL at once.
@@ -143,7 +142,7 @@ class Database:
         finally:
             os.close(directory)
 
-    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+    def _bring_up_to_date(self, connection: sqlite.Connection) -> None:
         newest = len(migrations.STEPS)
         if self._version(connection) == 0:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -161,20 +160,20 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.IntegrityError:
+        except sqlite.IntegrityError:
             raise
-        except sqlite3.OperationalError as error:
+        except sqlite.OperationalError as error:
             hint = None
             if "locked" in str(error):
                 hint = f"another program held it for {BUSY_SECONDS:g} s"
             elif _needs_room(error):
                 hint = "the disk is full: free some space"
             raise StoreError(f"{self.path}: {error}", hint=hint) from error
-        except sqlite3.Error as error:
+        except sqlite.Error as error:
             raise StoreError(f"{self.path}: {error}", hint="wpod system check tells what can be saved") from error
 
 
-def _needs_room(error: sqlite3.OperationalError) -> bool:
+def _needs_room(error: sqlite.OperationalError) -> bool:
     """Whether SQLite had no room for what it writes: the database, its log, or the log's shared memory."""
     name = getattr(error, "sqlite_errorname", "")
     return name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR_SHM") or name == "SQLITE_IOERR_WRITE"

@@ -13,6 +13,7 @@ import functools
 import json
 import sys
 
+from wpod.formats import json_text
 from wpod.frozen import field_names
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def from_json(text: str, kind: type[T]) -> T:
     """The value of this type. Raises ValueError or TypeError where the text doesn't fit it."""
     try:
         described: Any = kind
-        built: T = _builder(described)(json.loads(text))
+        built: T = _builder(described)(json_text.loads(text))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return built

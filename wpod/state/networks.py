@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 
 from wpod.errors import AmbiguousName, InUse, NameTaken, NotThere, StoreError
 from wpod.model import ids
 from wpod.model.network import Lease, Network
+from wpod.state import sqlite
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
 
@@ -97,7 +97,7 @@ class NetworkTable:
         try:
             with self._database.transaction(removing=True) as connection:
                 connection.execute("DELETE FROM network WHERE name = ?", (name,))
-        except sqlite3.IntegrityError:
+        except sqlite.IntegrityError:
             users = ", ".join(sorted(ids.short(one.container_id) for one in self.leases() if one.network == name))
             raise InUse(f"network {name} is being used by the following container(s): {users}") from None
 
@@ -130,27 +130,27 @@ class NetworkTable:
             )
 
 
-def _with_taken(connection: sqlite3.Connection, name: str) -> tuple[Network, frozenset[str]]:
+def _with_taken(connection: sqlite.Connection, name: str) -> tuple[Network, frozenset[str]]:
     network = _found(connection, name)
     pairs = connection.execute("SELECT address4, address6 FROM lease WHERE network = ?", (name,))
     taken = frozenset(str(address).partition("/")[0] for pair in pairs for address in pair if address)
     return network, taken
 
 
-def _found(connection: sqlite3.Connection, name: str) -> Network:
+def _found(connection: sqlite.Connection, name: str) -> Network:
     row = connection.execute("SELECT name, record FROM network WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise NotThere(f"network not found: {name}", hint="wpod network ls lists them")
     return _network(row)
 
 
-def _insert(connection: sqlite3.Connection, lease: Lease) -> None:
+def _insert(connection: sqlite.Connection, lease: Lease) -> None:
     four = next((one for one in lease.addresses if ":" not in one), None)
     six = next((one for one in lease.addresses if ":" in one), None)
     row = (lease.network, lease.container_id, lease.interface, four, six, lease.mac, to_json(lease.aliases))
     try:
         connection.execute(f"INSERT INTO lease ({_LEASE}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-    except sqlite3.IntegrityError as error:
+    except sqlite.IntegrityError as error:
         if "lease.container_id" in str(error):
             container = ids.short(lease.container_id)
             raise NameTaken(f"container {container} is already connected to network {lease.network}") from None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 
 from wpod.errors import StoreError
+from wpod.state import sqlite
 from wpod.state.database import Database
 
 _TABLES = ("image", "image_name", "container", "volume", "volume_use", "network", "lease")
@@ -43,7 +43,7 @@ def mend(database: Database) -> bool:
             connection.execute("REINDEX")
             for statement in _DANGLING:
                 connection.execute(statement)
-    except (StoreError, sqlite3.Error):
+    except (StoreError, sqlite.Error):
         return False
     return not problems(database)
 
@@ -77,13 +77,13 @@ def salvage(database: Database) -> str:
     return kept
 
 
-def _copy(source: str, target: sqlite3.Connection, table: str) -> None:
+def _copy(source: str, target: sqlite.Connection, table: str) -> None:
     """All readable rows of one table, from both ends, for a damaged page stops a scan."""
     columns = ", ".join(str(row[1]) for row in target.execute(f"PRAGMA table_info({table})"))
     marks = ", ".join("?" * (columns.count(",") + 1))
     for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(source)) as connection:
+        with contextlib.suppress(sqlite.Error), contextlib.closing(sqlite.connect(source)) as connection:
             connection.execute("PRAGMA writable_schema = ON")  # else one broken schema row hides all tables
             for row in connection.execute(f"SELECT {columns} FROM {table} NOT INDEXED ORDER BY rowid {order}"):
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(sqlite.Error):
                     target.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)

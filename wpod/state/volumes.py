@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 
 from wpod.errors import InUse, NameTaken, NotThere, StoreError
 from wpod.model import ids
 from wpod.model.volume import Volume
+from wpod.state import sqlite
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
 
@@ -50,7 +50,7 @@ class VolumeTable:
             with self._database.transaction() as connection:
                 connection.execute(INSERT, row_of(volume))
                 before_commit()
-        except sqlite3.IntegrityError:
+        except sqlite.IntegrityError:
             raise NameTaken(f"volume with name {volume.name} already exists") from None
 
     def all(self) -> list[Volume]:
@@ -74,7 +74,7 @@ class VolumeTable:
             with self._database.transaction(removing=True) as connection:
                 connection.execute("DELETE FROM volume WHERE name = ?", (name,))
                 before_commit()
-        except sqlite3.IntegrityError:
+        except sqlite.IntegrityError:
             rows = self._database.rows("SELECT container_id FROM volume_use WHERE volume = ? ORDER BY 1", (name,))
             users = ", ".join(ids.short(str(row[0])) for row in rows)
             raise InUse(f"volume {name} is being used by the following container(s): {users}") from None

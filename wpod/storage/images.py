@@ -7,7 +7,6 @@ image, as in podman: the later manifest replaces the earlier and inherits its na
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable
 
@@ -15,6 +14,7 @@ from wpod.errors import AmbiguousName, InUse, NotThere, StoreError
 from wpod.frozen import replace
 from wpod.model import ids
 from wpod.model.image import Image
+from wpod.state import sqlite
 from wpod.state.database import Database
 from wpod.state.encoding import from_json, to_json
 from wpod.storage.blobs import BlobStore
@@ -146,7 +146,7 @@ class ImageTable:
         try:
             with self._database.transaction() as connection:
                 _set_name(connection, name, image.digest)
-        except sqlite3.IntegrityError:
+        except sqlite.IntegrityError:
             raise NotThere(f"{image.display_name}: image not known") from None
 
     def untag(self, name: str) -> None:
@@ -195,7 +195,7 @@ def _encode(image: Image) -> str:
     return to_json(replace(image, names=()))
 
 
-def _set_name(connection: sqlite3.Connection, name: str, digest: str) -> None:
+def _set_name(connection: sqlite.Connection, name: str, digest: str) -> None:
     connection.execute(
         "INSERT INTO image_name (reference, digest) VALUES (?, ?)"
         " ON CONFLICT (reference) DO UPDATE SET digest = excluded.digest",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 
 from wpod.frozen import frozen
 from wpod.paths import StorePaths, store_paths
+from wpod.state import sqlite
 from wpod.state.containers import ContainerTable
 from wpod.state.database import Database
 from wpod.state.networks import NetworkTable
@@ -48,7 +48,7 @@ class _LazyDatabase(Database):
         self._layout = layout
 
     @contextlib.contextmanager
-    def transaction(self, *, removing: bool = False) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, removing: bool = False) -> Iterator[sqlite.Connection]:
         if removing:
             self._layout.spend_reserve()
         else:

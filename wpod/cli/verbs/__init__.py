@@ -5,7 +5,7 @@ Only this index is loaded for every command line; the table of one verb is made 
 
 from __future__ import annotations
 
-import importlib
+import sys
 from collections.abc import Iterator
 
 from wpod.cli.table import Completes, Kind, Option, Verb
@@ -73,7 +73,8 @@ def table_of(words: str) -> Verb:
     """The table of a command, by words as in INDEX. Raises KeyError."""
     for group, verbs in INDEX.items():
         if words in verbs:
-            made = getattr(importlib.import_module(f"wpod.cli.verbs.{group}"), verbs[words])()
+            __import__(f"wpod.cli.verbs.{group}")  # `importlib` is one more import
+            made = getattr(sys.modules[f"wpod.cli.verbs.{group}"], verbs[words])()
             assert isinstance(made, Verb)
             return made
     raise KeyError(words)

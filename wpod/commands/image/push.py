@@ -20,7 +20,7 @@ def execute(session: Session, options: Options, arguments: tuple[str, ...]) -> i
     path = options.text("digestfile")
     if path:
         try:
-            with open(path, "w", encoding="ascii") as stream:  # not replaced by a rename: /dev/stdout is usual
+            with open(path, "w", encoding="utf-8") as stream:  # not replaced by a rename: /dev/stdout is usual
                 stream.write(digest)
         except OSError as error:
             raise UsageError(f"{path} can't be written: {error.strerror}") from error

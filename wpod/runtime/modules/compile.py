@@ -160,13 +160,13 @@ def lower(pid: int) -> None:
     os.setpriority(os.PRIO_PROCESS, pid, _LOWEST_PRIORITY)
     with contextlib.suppress(FileNotFoundError):  # a kernel without autogroup
         if os.getsid(pid) == pid:
-            with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+            with open(f"/proc/{pid}/autogroup", "w", encoding="utf-8") as file:
                 file.write(str(_LOWEST_PRIORITY))
 
 
 def _pid_of(pidfd: int) -> int:
     """The process's number, -1 where it has ended (proc(5), /proc/PID/fdinfo). Raises ValueError."""
-    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="utf-8") as file:
         number = next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
     if number <= 0:
         raise ValueError("the process has ended")
