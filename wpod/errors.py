@@ -8,7 +8,8 @@ exit codes are podman's (podman-run(1), "Exit Status").
 from __future__ import annotations
 
 import contextlib
-import enum
+
+from wpod.enumeration import IntEnum
 
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-class ExitCode(enum.IntEnum):
+class ExitCode(IntEnum):
     """What wpod itself ends with; anything else is the guest's own."""
 
     SUCCESS = 0

@@ -13,8 +13,8 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("entry",), ("__main__",), ("cli",), ("commands",), ("tui",), ("top",), ("output",), ("operations",), ("sampling",),
     ("queries",), ("build",),
     ("storage", "runtime", "logs", "net"), ("plan",), ("state",), ("kernel",), ("model",), ("formats",),
-    ("settings",), ("times",), ("programs",), ("paths",), ("frozen",), ("errors",), ("deferred",), ("packed",),
-    ("__version__",),
+    ("settings",), ("times",), ("programs",), ("paths",), ("frozen",), ("errors",), ("enumeration",),
+    ("deferred",), ("packed",), ("__version__",),
 )  # fmt: skip
 _LEVELS = {room: level for level, rooms in enumerate(_LAYERS) for room in rooms}
 

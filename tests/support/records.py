@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from wpod.formats.state_file import Cause, Confinement, Engine, Kind, Phase, StateFile
+from wpod.formats.state_file import Cause, Engine, Kind, Phase, StateFile
 from wpod.model.container import (
     Container,
     ContainerPlan,
@@ -98,7 +98,7 @@ def state(**changes: Any) -> StateFile:
         kind=Kind.WASM, boot_id=b"\0" * 16, pid=0, keeper_pid=0, start_ticks=0, keeper_start_ticks=0,
         phase=Phase.CREATED, status=0, cause=Cause.NONE, signal=0, started_nanoseconds=0, finished_nanoseconds=0,
         started_boottime=0, finished_boottime=0, linear_base=0, linear_used_bytes=0, linear_limit_bytes=0,
-        code_base=0, code_bytes=0, engine=Engine.NONE, confinement=Confinement(0), log_bytes=0, dropped_lines=0,
+        code_base=0, code_bytes=0, engine=Engine.NONE, confinement=0, log_bytes=0, dropped_lines=0,
         reason="",
     )  # fmt: skip
     return dataclasses.replace(made, **changes)

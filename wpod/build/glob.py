@@ -6,11 +6,12 @@ may have reached in the pattern are the bits of one number, which each character
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 
+from wpod.enumeration import Enum
 
-class Dialect(enum.Enum):
+
+class Dialect(Enum):
     """NAME: Go's path.Match within one component (`*`, `?`, `[a-z]`, `[^a]`, backslash).
 
     PATH: lines of an ignore file, the same over a whole path, where `*` and `?` stop at `/` and `**` doesn't.
@@ -22,7 +23,7 @@ class Dialect(enum.Enum):
     TEXT = "text"
 
 
-class _Kind(enum.Enum):
+class _Kind(Enum):
     ONE = "one"  # one character of a set, or not of it
     MANY = "many"  # any number of characters
     ENTRY = "entry"  # of `**/`: nothing at all, or DIRECTORIES

@@ -9,14 +9,14 @@ bare facts in `podman_surface`; those flags are refused by name.
 
 from __future__ import annotations
 
-import enum
+from wpod.enumeration import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Kind(enum.Enum):
+class Kind(Enum):
     """How an option takes values, in pflag's terms.
 
     FLAG: bool (`--rm`, `--rm=false`, bundles as in `-dit`). VALUE: the last one given wins. LIST: each
@@ -31,7 +31,7 @@ class Kind(enum.Enum):
     OPTIONAL = "optional"
 
 
-class Status(enum.Enum):
+class Status(Enum):
     """How a flag or command compares with podman's of the same name (docs/compatibility.md)."""
 
     WORKS = "works"
@@ -39,7 +39,7 @@ class Status(enum.Enum):
     NOT_YET = "not there yet"
 
 
-class Completes(enum.Enum):
+class Completes(Enum):
     """What the shell offers for a value."""
 
     NOTHING = "nothing"

@@ -10,9 +10,9 @@ raises `WpodError`; it never prints errors, never exits, never touches sys.stdou
 
 from __future__ import annotations
 
-import enum
 import os
 
+from wpod.enumeration import Enum
 from wpod.errors import ExitCode, InUse, NotThere, WpodError
 
 TYPE_CHECKING = False  # not typing's: importing that takes 2 ms
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wpod.storage.store import Store
 
 
-class Codes(enum.Enum):
+class Codes(Enum):
     """Exit status of a command over several objects (podman-rm(1), podman-stop(1)).
 
     PLAIN: the error's own code, 125 for what isn't there. REMOVAL: 1 for what isn't there, 2 for what is

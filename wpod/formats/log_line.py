@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import enum
-
+from wpod.enumeration import Enum
 from wpod.frozen import frozen
 
 
-class Stream(enum.Enum):
+class Stream(Enum):
     """Which of the guest's outputs an entry came from."""
 
     STDOUT = "stdout"

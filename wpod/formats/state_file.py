@@ -7,13 +7,13 @@ file, never by a process ID: killed orphans stay zombies for seconds where PID 1
 from __future__ import annotations
 
 import contextlib
-import enum
 import errno
 import fcntl
 import os
 import stat
 import struct
 
+from wpod.enumeration import IntEnum
 from wpod.errors import StoreError
 from wpod.frozen import frozen
 
@@ -33,14 +33,14 @@ _F_OFD_GETLK = 36
 _FLOCK = struct.Struct("hhqqi4x")
 
 
-class Kind(enum.IntEnum):
+class Kind(IntEnum):
     """What executes the container."""
 
     WASM = 1
     NATIVE = 2
 
 
-class Phase(enum.IntEnum):
+class Phase(IntEnum):
     """How far a container has come."""
 
     CREATED = 0
@@ -49,7 +49,7 @@ class Phase(enum.IntEnum):
     EXITED = 3
 
 
-class Cause(enum.IntEnum):
+class Cause(IntEnum):
     """Why a container ended."""
 
     NONE = 0
@@ -61,7 +61,7 @@ class Cause(enum.IntEnum):
     OUT_OF_MEMORY = 6
 
 
-class Engine(enum.IntEnum):
+class Engine(IntEnum):
     """How the module is executed."""
 
     NONE = 0
@@ -70,7 +70,7 @@ class Engine(enum.IntEnum):
     AOT_PRIVATE = 3
 
 
-class LimitHit(enum.IntEnum):
+class LimitHit(IntEnum):
     """Which limit of memory refused something, or had the container killed."""
 
     NONE = 0
@@ -78,8 +78,8 @@ class LimitHit(enum.IntEnum):
     CGROUP = 2
 
 
-class Confinement(enum.IntFlag):
-    """What the runner installed before the guest started."""
+class Confinement(IntEnum):
+    """What the runner installed before the guest started: a bit each."""
 
     USER_NAMESPACE = 1
     NO_NEW_PRIVILEGES = 2
@@ -113,7 +113,7 @@ class StateFile:
     code_base: int
     code_bytes: int
     engine: Engine
-    confinement: Confinement
+    confinement: int
     log_bytes: int
     dropped_lines: int
     reason: str
@@ -142,7 +142,7 @@ def decode(data: bytes, name: str) -> StateFile:
             finished_nanoseconds=fields[13], started_boottime=fields[14], finished_boottime=fields[15],
             linear_base=fields[16], linear_used_bytes=fields[17], linear_limit_bytes=fields[18],
             code_base=fields[19], code_bytes=fields[20], engine=Engine(fields[21]),
-            confinement=Confinement(fields[22]), log_bytes=fields[23], dropped_lines=fields[24], reason=reason,
+            confinement=fields[22], log_bytes=fields[23], dropped_lines=fields[24], reason=reason,
             limit_hit=LimitHit(fields[25]), limit_hits=fields[26], limit_used_bytes=fields[27], limit_bytes=fields[28],
             near_anonymous_bytes=fields[29], near_file_bytes=fields[30], near_kernel_bytes=fields[31],
         )  # fmt: skip
@@ -172,7 +172,7 @@ def create(path: str, kind: Kind) -> None:
     """
     fresh = StateFile(
         kind, b"\0" * 16, 0, 0, 0, 0, Phase.CREATED, 0, Cause.NONE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        Engine.NONE, Confinement(0), 0, 0, "",
+        Engine.NONE, 0, 0, 0, "",
     )  # fmt: skip
     write(path, fresh)
 

@@ -14,12 +14,12 @@ With limits it depends on the machine (cgroups(7)):
 from __future__ import annotations
 
 import contextlib
-import enum
 import errno
 import functools
 import os
 import time
 
+from wpod.enumeration import Enum
 from wpod.errors import CannotEnforce
 from wpod.frozen import frozen
 from wpod.model.request import LimitOptions
@@ -30,7 +30,7 @@ _GROUP = "wpod"
 _REMOVAL_ATTEMPTS = 20
 
 
-class Hierarchy(enum.Enum):
+class Hierarchy(Enum):
     """How this machine mounts its cgroups."""
 
     V1 = "v1"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
+from wpod.enumeration import Enum
 from wpod.formats.state_file import Cause, Kind, StateFile
 from wpod.frozen import field, frozen
 from wpod.model.network import NetworkMode, NetworkPlan
 from wpod.model.request import AotPolicy, LimitOptions
 
 
-class Status(enum.Enum):
+class Status(Enum):
     """podman's words for a container's state."""
 
     CREATED = "created"
@@ -22,7 +22,7 @@ class Status(enum.Enum):
     UNKNOWN = "unknown"
 
 
-class RootKind(enum.Enum):
+class RootKind(Enum):
     """How the container's root file system comes about (docs/architecture.md, "Root file systems")."""
 
     COPY = "copy"

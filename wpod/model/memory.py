@@ -6,12 +6,11 @@ Every amount is an int of bytes, or None where it can't be told: None is shown a
 
 from __future__ import annotations
 
-import enum
-
+from wpod.enumeration import Enum
 from wpod.frozen import frozen
 
 
-class Part(enum.Enum):
+class Part(Enum):
     """The parts, in the order in which they are shown: from what goes with the container to what the kernel can take.
 
     They are disjoint. Swap is none of them: it is not in memory.
@@ -122,7 +121,7 @@ UNKNOWN = Breakdown()
 NEAR_ITS_LIMIT = 0.9  # a share of a limit from which on somebody should look
 
 
-class LimitKind(enum.Enum):
+class LimitKind(Enum):
     """What a limit counts."""
 
     GUEST_PAGES = "guest pages"

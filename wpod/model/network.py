@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
+from wpod.enumeration import Enum
 from wpod.frozen import field, frozen
 
 # The network that containers join where no other is named; it needs no `network create`.
@@ -14,7 +14,7 @@ FILTERS = ("dangling", "driver", "id", "label", "label!", "name", "until")
 PRUNE_FILTERS = ("label", "label!", "until")
 
 
-class NetworkMode(enum.Enum):
+class NetworkMode(Enum):
     """What --network chooses: nothing, the host's, networks of wpod, another container's, or a namespace by path."""
 
     NONE = "none"
@@ -24,7 +24,7 @@ class NetworkMode(enum.Enum):
     PATH = "ns"
 
 
-class Driver(enum.Enum):
+class Driver(Enum):
     """podman-network-create(1), --driver."""
 
     BRIDGE = "bridge"
@@ -32,14 +32,14 @@ class Driver(enum.Enum):
     IPVLAN = "ipvlan"
 
 
-class AddressDriver(enum.Enum):
+class AddressDriver(Enum):
     """Who gives out a network's addresses: wpod, or nobody (podman-network-create(1), --ipam-driver)."""
 
     HOST_LOCAL = "host-local"
     NONE = "none"
 
 
-class Protocol(enum.Enum):
+class Protocol(Enum):
     """What a port can be published for."""
 
     TCP = "tcp"

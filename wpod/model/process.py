@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
+from wpod.enumeration import Enum
 from wpod.frozen import frozen
 from wpod.model.memory import UNKNOWN, Breakdown
 
 
-class Need(enum.Enum):
+class Need(Enum):
     """What costs something to find out, and so is read only where it is wanted."""
 
     MEMORY = "memory"

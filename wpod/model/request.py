@@ -6,14 +6,13 @@ user name.
 
 from __future__ import annotations
 
-import enum
-
+from wpod.enumeration import Enum
 from wpod.frozen import field, frozen
 from wpod.model.image import Platform
 from wpod.model.network import NetworkOptions
 
 
-class PullPolicy(enum.Enum):
+class PullPolicy(Enum):
     """podman-run(1), --pull."""
 
     ALWAYS = "always"
@@ -22,7 +21,7 @@ class PullPolicy(enum.Enum):
     NEWER = "newer"
 
 
-class AotPolicy(enum.Enum):
+class AotPolicy(Enum):
     """--wasm-aot: compiled code when it is there (auto), never (off), or nothing else (require)."""
 
     AUTO = "auto"
@@ -30,7 +29,7 @@ class AotPolicy(enum.Enum):
     REQUIRE = "require"
 
 
-class MountKind(enum.Enum):
+class MountKind(Enum):
     """--mount type=…"""
 
     BIND = "bind"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from wpod.enumeration import Enum
 from wpod.errors import UsageError
 from wpod.operations.remove_image import name_meant
 from wpod.storage import archive_writing
@@ -17,7 +17,7 @@ from wpod.storage.registry import names
 from wpod.storage.store import Store
 
 
-class ArchiveFormat(enum.Enum):
+class ArchiveFormat(Enum):
     """The values of --format."""
 
     DOCKER_ARCHIVE = "docker-archive"

@@ -272,7 +272,7 @@ def _wpod(container: Container, own: ContainerPaths) -> dict[str, object]:
         found["Module"] = {"Path": plan.module.path, "Digest": plan.module.digest, "Aot": plan.module.aot.value}
         found["Engine"] = _ENGINES[state.engine] if state else ""
         found["EngineReason"] = state.reason if state and running else ""
-        found["Confinement"] = [words for flag, words in _CONFINEMENT.items() if state and flag in state.confinement]
+        found["Confinement"] = [words for flag, words in _CONFINEMENT.items() if state and flag & state.confinement]
         found["LinearMemory"] = {
             "UsedBytes": state.linear_used_bytes if state else 0,
             "LimitBytes": state.linear_limit_bytes if state else 0,

@@ -8,11 +8,11 @@ key is an error, for it means a newer version wrote it. Annotations are evaluate
 
 from __future__ import annotations
 
-import enum
 import functools
 import json
 import sys
 
+from wpod.enumeration import Enum
 from wpod.formats import json_text
 from wpod.frozen import field_names
 
@@ -45,7 +45,7 @@ def _plain(value: Any) -> Any:
     names = field_names(type(value))
     if names is not None:
         return {name: _plain(getattr(value, name)) for name in names}
-    if isinstance(value, enum.Enum):
+    if isinstance(value, Enum):
         return value.name
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
@@ -77,7 +77,7 @@ def _builder(kind: Any) -> Callable[[Any], Any]:
         return _text_map  # Mapping[str, str]
     if field_names(kind) is not None:
         return _object(kind, {name: _builder(type_) for name, type_ in _field_types(kind).items()})
-    return _member(kind) if issubclass(kind, enum.Enum) else _scalar(kind)
+    return _member(kind) if issubclass(kind, Enum) else _scalar(kind)
 
 
 def _optional(build: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -8,10 +8,10 @@ Refused by name: GNU sparse files, multi-volume archives, headers with a wrong c
 
 from __future__ import annotations
 
-import enum
 import os
 from collections.abc import Iterator
 
+from wpod.enumeration import Enum
 from wpod.errors import InvalidImage
 from wpod.frozen import field, frozen
 from wpod.storage.streams import Readable
@@ -23,7 +23,7 @@ _XATTR = "SCHILY.xattr."
 _MAX_SIZE = 1 << 60
 
 
-class EntryKind(enum.Enum):
+class EntryKind(Enum):
     """What an entry is; the values are ustar's type flags."""
 
     FILE = b"0"

@@ -6,9 +6,9 @@ parts' letters. A role `a|b` is the colour of a on that of b; `ground` is what i
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Sequence
 
+from wpod.enumeration import Enum
 from wpod.frozen import frozen
 from wpod.model.memory import DEFINITIONS, Breakdown, Part
 from wpod.top.text import Line, Span
@@ -35,7 +35,7 @@ BLOCKS = BarStyle("█", "▌", "·")
 LETTERS = BarStyle("", "", ".")
 
 
-class Scale(enum.Enum):
+class Scale(Enum):
     """What the full width of a row's bar stands for. The value is what the header of the column says."""
 
     COMMON = "common scale"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 import time
 from collections.abc import Sequence
 
+from wpod.enumeration import Enum
 from wpod.frozen import frozen
 from wpod.model.memory import DEFINITIONS, NEAR_ITS_LIMIT, SWAP, LimitKind, Part, first_to_bite
 from wpod.model.sample import Pressure, ProcessRow
@@ -29,7 +29,7 @@ _COUNTS = {
 }
 
 
-class Tab(enum.Enum):
+class Tab(Enum):
     """The pages of the detail. The number is the key."""
 
     MEMORY = "1 memory"

@@ -8,10 +8,10 @@ screen: what was seen when a key was pressed is what the key is about.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from wpod.enumeration import Enum
 from wpod.frozen import replace
 from wpod.model.memory import UNKNOWN, Breakdown
 from wpod.model.sample import HostSample
@@ -28,10 +28,10 @@ _FRESH_MEMBERS = 16
 _BILLION = 1_000_000_000
 _NO_CGROUPS = "no memory cgroups (--memory): cache, pressure and a part of kernel memory are unknown"
 
-T = TypeVar("T", bound=enum.Enum)
+T = TypeVar("T", bound=Enum)
 
 
-class Columns(enum.Enum):
+class Columns(Enum):
     """Which columns are shown."""
 
     MEMORY = "memory"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import enum
-
+from wpod.enumeration import Enum
 from wpod.frozen import frozen
 from wpod.model.memory import UNKNOWN, Breakdown, Limit, first_to_bite
 from wpod.model.sample import NO_TRAFFIC, HelperSample, HostSample, Pressure, Traffic
@@ -11,7 +10,7 @@ from wpod.model.sample import NO_TRAFFIC, HelperSample, HostSample, Pressure, Tr
 KINDS = ("wasm", "native")
 
 
-class State(enum.Enum):
+class State(Enum):
     """What the sign in front of a row says. The value is the word in recordings and filters."""
 
     RUNNING = "running"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from wpod.enumeration import Enum
 from wpod.frozen import field, frozen
 from wpod.model.memory import UNKNOWN, Breakdown, Part
 from wpod.top.moment import Item, State
@@ -14,7 +14,7 @@ _FOLDED_FROM = 2
 _DIGITS = re.compile("([0-9]+)")
 
 
-class Sort(enum.Enum):
+class Sort(Enum):
     """What rows are sorted by. The value is shown."""
 
     MEMORY = "memory"
@@ -45,7 +45,7 @@ class Sort(enum.Enum):
 _BY_WORDS = (Sort.NAME, Sort.IMAGE)
 
 
-class Group(enum.Enum):
+class Group(Enum):
     """What rows are grouped by. Without a group, replicas are folded."""
 
     NONE = "none"

@@ -9,12 +9,12 @@ kept it from finishing into a note beside the lock, so that it isn't tried again
 from __future__ import annotations
 
 import contextlib
-import enum
 import fcntl
 import os
 import select
 
 from wpod import paths, programs
+from wpod.enumeration import Enum
 from wpod.errors import StoreError
 from wpod.frozen import frozen
 from wpod.runtime.modules import cache
@@ -26,7 +26,7 @@ _LOWEST_PRIORITY = 19
 _NOTE_LIMIT_BYTES = 4096
 
 
-class CompileStatus(enum.Enum):
+class CompileStatus(Enum):
     """How far compiling a module has come."""
 
     READY = "ready"

@@ -6,10 +6,9 @@ filled cache imports it.
 
 from __future__ import annotations
 
-import enum
-
 import pywamr
 
+from wpod.enumeration import Enum
 from wpod.errors import StoreError
 from wpod.frozen import frozen
 
@@ -18,7 +17,7 @@ MODULE_LIMIT_BYTES = 512 * 1024 * 1024
 PAGE_BYTES = 64 * 1024
 
 
-class WasiVersion(enum.Enum):
+class WasiVersion(Enum):
     """Which version of WASI a module imports from."""
 
     NONE = "none"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wpod.enumeration import Enum
 
-class Phase(enum.Enum):
+
+class Phase(Enum):
     """Of one blob, or of the whole transfer (TRYING, WRITING)."""
 
     TRYING = "trying"
