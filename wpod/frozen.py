@@ -55,21 +55,26 @@ def frozen(made: type[T]) -> type[T]:
     fields = frozenset(names)
     # In the order of the fields, however they are given; what has no plain default is filled in by `_default`.
     template = {name: defaults.get(name, _MISSING) for name in names}
-    without = tuple(name for name, value in template.items() if value is _MISSING or isinstance(value, _Factory))
+    without = [(place, name) for place, name in enumerate(names) if not _is_plain(template[name])]
+    count = len(names)
 
     def initialise(self: object, *positional: object, **named: object) -> None:
-        if not positional and named.keys() == fields:  # every field by its name, as records and state files are made
+        # Every field by its name, as records and state files are made, or by its place: no more to be done.
+        if not positional and named.keys() == fields:
             self.__dict__.update(named)
             return
-        given = dict(zip(names, positional, strict=False))
-        if len(positional) > len(names) or not given.keys().isdisjoint(named):
+        given = len(positional)
+        if given == count and not named:
+            self.__dict__.update(zip(names, positional, strict=True))
+            return
+        if given > count or (named and not named.keys().isdisjoint(names[:given])):
             raise TypeError(f"{made.__name__}: an argument too many or twice")
-        values = {**template, **given, **named}
-        if len(values) != len(names):
+        values = {**template, **dict(zip(names, positional, strict=False)), **named}
+        if len(values) != count:
             unknown = sorted(set(values) - fields)
             raise TypeError(f"{made.__name__}: no such field: {', '.join(unknown)}")
-        for name in without:
-            if values[name] is template[name]:
+        for place, name in without:
+            if place >= given and name not in named:
                 values[name] = _default(made, name, defaults)
         self.__dict__.update(values)
 
@@ -106,6 +111,10 @@ def field_names(kind: type) -> tuple[str, ...] | None:
 def replace(value: T, **changes: object) -> T:
     """The same value with other fields; `dataclasses.replace` without its import."""
     return type(value)(**{**value.__dict__, **changes})
+
+
+def _is_plain(default: object) -> bool:
+    return default is not _MISSING and not isinstance(default, _Factory)
 
 
 def _default(made: type, name: str, defaults: dict[str, Any]) -> object:

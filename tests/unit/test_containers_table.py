@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.support import records
 from tests.support.records import container_id, record
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
 from wpod.frozen import replace
+from wpod.model import ids
 from wpod.state.containers import ContainerTable, VolumeUse
 from wpod.state.database import Database
 
@@ -46,6 +48,41 @@ def test_what_is_recorded_is_found_again(table: ContainerTable) -> None:
     assert table.find("web") == made
     assert table.all() == [made]
     assert table.removable() == [made.container_id]
+
+
+def test_plans_that_are_alike_are_read_as_they_were_recorded(table: ContainerTable) -> None:
+    """Reading takes what differs in the host name alone from another one; nothing else may come from there."""
+    made = []
+    for number, letter in enumerate("abcdef"):
+        name = ids.short(container_id(letter))
+        changes: list[dict[str, Any]] = [
+            {},
+            {"environment": (f"HOSTNAME={name}", "A=1")},
+            {"environment": (f"HOSTNAME={name}", f"COPY=HOSTNAME={name}")},
+            {"environment": (f"OTHER={name}",)},
+            {"environment": ("HOSTNAME=own",), "hostname": "own"},
+            {"working_directory": f"/{name}"},
+            {"arguments": ("/bin/x", f'"hostname":"{name}"')},
+            {"hostname": ids.short(container_id("a"))},
+        ]
+        for place, change in enumerate(changes):
+            one = record(f"{letter}{place}", f"{letter}{place}")
+            short = ids.short(one.container_id)
+            plan = replace(one.plan, **{"hostname": short, **_with(change, name, short)})
+            made.append(replace(one, plan=plan, created_nanoseconds=1000 - 10 * number - place))
+    for one in made:
+        table.insert(one)
+    assert table.all() == made
+    assert table.readable() == (made, [])
+
+
+def _with(change: dict[str, Any], name: str, short: str) -> dict[str, Any]:
+    """The change with this container's own short ID."""
+
+    def own(value: Any) -> Any:
+        return value.replace(name, short) if isinstance(value, str) else tuple(map(own, value))
+
+    return {key: own(value) for key, value in change.items()}
 
 
 FIND = {

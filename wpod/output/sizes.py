@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_ROUNDED_UP = {3: 999.5, 4: 999.95}  # from here on so many digits give 1e+03
 
 
 def decimal(bytes_: int, separator: str = "", digits: int = 3) -> str:
@@ -12,8 +13,8 @@ def decimal(bytes_: int, separator: str = "", digits: int = 3) -> str:
     Where go-units would say `1e+03kB` (999.6 and the like round up to four digits) the next unit is taken.
     """
     value = float(bytes_)
-    unit = 0
-    while (value >= 1000 or float(f"{value:.{digits}g}") >= 1000) and unit < len(_DECIMAL) - 1:
+    unit, limit = 0, _ROUNDED_UP[digits]
+    while value >= limit and unit < len(_DECIMAL) - 1:
         value /= 1000
         unit += 1
     return f"{value:.{digits}g}{separator}{_DECIMAL[unit]}"

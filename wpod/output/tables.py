@@ -21,6 +21,10 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, heading: boo
 
 def align(lines: Sequence[Sequence[str]]) -> str:
     """Cells of each line in columns. A column ends where a line has no cell for it (tabwriter's blocks)."""
+    if len({len(line) for line in lines}) == 1:  # of most tables: a block for each column
+        lengths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        of_each = [*(max(length + _PADDING, _MINIMUM) for length in lengths[:-1]), 0]
+        return "".join(["".join(map(str.ljust, line, of_each)) + "\n" for line in lines])
     widths = [[0] * max(len(line) - 1, 0) for line in lines]
     for start, line in enumerate(lines):
         for column in range(len(line) - 1):

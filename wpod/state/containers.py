@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from wpod.errors import AmbiguousName, NameTaken, NotThere, StoreError
-from wpod.frozen import frozen
+from wpod.frozen import frozen, replace
 from wpod.model import ids
 from wpod.model.container import ContainerPlan, ContainerRecord
 from wpod.model.volume import Volume
@@ -172,25 +172,53 @@ class ContainerTable:
 
     def _select(self, clause: str, values: tuple[object, ...]) -> list[ContainerRecord]:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM container {clause}", values)
-        return [_record(row) for row in rows]
+        plans = _Plans()
+        return [_record(row, plans) for row in rows]
+
+
+class _Plans:
+    """Reads plans. Those that differ in their host name alone, as of containers of one image, are parsed once.
+
+    Parsing takes a third of the time of a listing. The usual host name is the container's short ID, which stands in the
+    text as such, and in the environment of native containers. Where it stands nowhere else, two texts that are the same
+    but for it are plans that are the same but for it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, ContainerPlan] = {}
+
+    def read(self, text: str, container_id: str) -> ContainerPlan:
+        """Raises ValueError, TypeError as `from_json`."""
+        name = ids.short(container_id)
+        shape = text.replace(name, "\0")  # which no JSON text has in it
+        known = self._known.get(shape)
+        if known is not None:
+            own, other = f"HOSTNAME={name}", f"HOSTNAME={known.hostname}"
+            environment = tuple([own if one == other else one for one in known.environment])
+            return replace(known, hostname=name, environment=environment)
+        plan = from_json(text, ContainerPlan)
+        if plan.hostname == name and text.count(name) == 1 + plan.environment.count(f"HOSTNAME={name}"):
+            self._known[shape] = plan
+        return plan
 
 
 def _readable(rows: Sequence[tuple[Any, ...]]) -> tuple[list[ContainerRecord], list[StoreError]]:
     records: list[ContainerRecord] = []
     problems: list[StoreError] = []
+    plans = _Plans()
     for row in rows:
         try:
-            records.append(_record(row))
+            records.append(_record(row, plans))
         except StoreError as error:
             problems.append(error)
     return records, problems
 
 
-def _record(row: tuple[Any, ...]) -> ContainerRecord:
+def _record(row: tuple[Any, ...], plans: _Plans) -> ContainerRecord:
     try:
         return ContainerRecord(
             container_id=row[0], name=row[1], image_id=row[2], image_digest=row[3], image_name=row[4],
-            created_nanoseconds=row[5], remove=bool(row[6]), plan=from_json(row[7], ContainerPlan),
+            created_nanoseconds=row[5], remove=bool(row[6]), plan=plans.read(row[7], row[0]),
             labels=from_json(row[8], dict), annotations=from_json(row[9], dict),
             create_command=tuple(from_json(row[10], list)), start_count=row[11],
         )  # fmt: skip
