@@ -32,6 +32,10 @@ _PICTURES = {
     "start": "Start-up per container",
     "flat": "Memory per wasm container from 10 to 2000",
 }
+# What two runs on one machine may tell differently of it.
+_MAY_DIFFER = ("load_average", "versions")
+_NO_PICTURES = "pictures: matplotlib is not installed (python3-matplotlib)"
+_OWN_VERSIONS = ("wpod", "engine")
 
 
 def write(directory: Path, document: dict[str, Any], sections: list[Section]) -> list[str]:
@@ -41,6 +45,55 @@ def write(directory: Path, document: dict[str, Any], sections: list[Section]) ->
     drawn, complaint = draw(directory)
     (directory / "latest.md").write_text(_markdown(document, sections, drawn))
     return [complaint] if complaint else []
+
+
+class NotRecordable(Exception):
+    """Figures that can't stand beside the recorded ones."""
+
+
+def check_recordable(told: dict[str, Any]) -> None:
+    """Raises NotRecordable where machine or peers are others than in the last whole run, or pictures can't be drawn."""
+    if not _interpreter():
+        raise NotRecordable(_NO_PICTURES)
+    try:
+        before = json.loads((RESULTS / "latest.json").read_text())["machine"]
+    except (OSError, ValueError, KeyError) as error:
+        raise NotRecordable(f"there is no whole run to record beside: {error}") from None
+    differing = [name for name in told if name not in _MAY_DIFFER and told[name] != before.get(name)]
+    peers = {**before["versions"], **told["versions"]}
+    differing += [
+        f"{name} {before['versions'].get(name)} then and {told['versions'].get(name)} now"
+        for name in peers
+        if name not in _OWN_VERSIONS and before["versions"].get(name) != told["versions"].get(name)
+    ]
+    if differing:
+        raise NotRecordable(f"the last whole run was taken elsewhere: {', '.join(differing)}")
+
+
+def record(document: dict[str, Any], sections: Sequence[Section]) -> list[str]:
+    """Put these sections in the place of what is recorded of them; what could not be written and why."""
+    recorded = json.loads((RESULTS / "latest.json").read_text())
+    text = (RESULTS / "latest.md").read_text()
+    for section in sections:
+        recorded["sections"][section.name] = {"taken": document["taken"], **document["sections"][section.name]}
+        recorded["failures"].pop(section.name, None)
+        text = with_block(text, section, document["taken"])
+    (RESULTS / "latest.json").write_text(as_json(recorded))
+    (RESULTS / "latest.md").write_text(text)
+    _, complaint = draw(RESULTS)
+    write_readme(recorded)
+    return [complaint] if complaint else []
+
+
+def with_block(text: str, section: Section, taken: str) -> str:
+    """The tables of latest.md with this section in the place of the one with its title, or at the end."""
+    heading, _, rest = figures.as_markdown(section).partition("\n")
+    block = f"{heading}\n\nTaken {taken}, after the others.\n{rest}"
+    parts = [part.rstrip() for part in re.split(r"(?m)^(?=## )", text)]
+    places = [place for place, part in enumerate(parts) if part.partition("\n")[0] == heading]
+    place = places[0] if places else len(parts)
+    parts[place : place + 1] = [block.rstrip()]
+    return "\n\n".join(parts) + "\n"
 
 
 def as_json(document: dict[str, Any]) -> str:
@@ -56,7 +109,7 @@ def draw(directory: Path) -> tuple[list[str], str]:
             (directory / f"{name}.{ending}").unlink(missing_ok=True)
     interpreter = _interpreter()
     if not interpreter:
-        return [], "pictures: matplotlib is not installed (python3-matplotlib)"
+        return [], _NO_PICTURES
     command = [interpreter, str(TOP / "bench" / "plots.py"), str(directory / "latest.json"), str(directory)]
     with tempfile.TemporaryDirectory() as scratch:  # for its cache of fonts
         environment = {"PATH": "/usr/bin:/bin", "MPLCONFIGDIR": scratch}
@@ -129,7 +182,9 @@ def readme_section(document: dict[str, Any]) -> str:
     peers = ", ".join(
         f"{name} {versions[name]}" for name in ("podman", "crun", "runc", "containerd") if name in versions
     )
-    where = f"On {document['taken'][:10]}, on {_machine(told)}; {peers} ([all figures](bench/results/latest.md)):"
+    later = {content.get("taken", "")[:10] for content in document["sections"].values()} - {"", document["taken"][:10]}
+    days = ", ".join([document["taken"][:10], *sorted(later)])
+    where = f"On {days}, on {_machine(told)}; {peers} ([all figures](bench/results/latest.md)):"
     rows = [row for row in _rows(found) if row[1]]
     table = markdown_rows([("what", "wpod", "beside it"), *rows])
     picture = "![Memory and start-up of containers by manager](bench/results/summary.png)"

@@ -2,9 +2,12 @@
 
     .venv/bin/python -m bench.run_all                     everything, as `make bench` does
     .venv/bin/python -m bench.run_all --only kernels      some of them
+    .venv/bin/python -m bench.run_all --only start --record    the same, in the place of what is recorded of them
     .venv/bin/python -m bench.run_all --quick             small numbers, to see that all of it runs
 
-Only a whole run writes bench/results and the README's figures; others write to build/bench. What isn't installed is
+A whole run writes bench/results and the README's figures; others write to build/bench, unless they are to be recorded:
+on the machine of the last whole run, with the same peers, they take the place of its figures and say when they were
+taken. What isn't installed is
 skipped by name. Exit status 0 unless something failed to run, whatever the figures are.
 """
 
@@ -67,8 +70,10 @@ def main() -> int:
         print(f"warning: {machine.warning()}", file=sys.stderr)
     try:
         with workplace() as place:
+            if given.record:
+                report.check_recordable(machine.describe(place))
             document = _measured(place, given)
-    except CommandFailed as error:
+    except (CommandFailed, report.NotRecordable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -81,8 +86,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small numbers, to see that all of it runs")
     parser.add_argument("--only", nargs="+", choices=list(_BENCHMARKS), help="these benchmarks")
+    parser.add_argument("--record", action="store_true", help="with --only: in the place of what is recorded")
     parser.add_argument("--results", type=Path, help="where to write latest.json, latest.md and pictures")
     given = parser.parse_args()
+    if given.record and (given.quick or given.results or not given.only):
+        parser.error("--record goes with --only, and without --quick and --results")
     given.scale = Scale.QUICK if given.quick else Scale.FULL
     whole = given.scale is Scale.FULL and not given.only
     given.results = given.results or (report.RESULTS if whole else TOP / "build" / "bench")
@@ -105,6 +113,9 @@ def _measured(place: Workplace, given: argparse.Namespace) -> dict[str, Any]:
             print(figures.as_text(section), flush=True)
     document["sections"] = {section.name: section.as_json() for section in sections}
     document["failures"] = failures
+    if given.record:
+        for complaint in report.record(document, sections):
+            print(f"skipped: {complaint}", file=sys.stderr)
     for complaint in report.write(given.results, document, sections):
         print(f"skipped: {complaint}", file=sys.stderr)
     print(f"written: {given.results}/latest.json, latest.md and pictures", file=sys.stderr)

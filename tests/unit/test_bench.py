@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -354,6 +355,73 @@ def test_rows_of_numbers_take_one_line_of_json() -> None:
     text = report.as_json(document)
     assert '"a": [1, 2.5, -3]' in text
     assert json.loads(text) == document
+
+
+MACHINE = {"processor": "X", "cores": 2, "load_average": 0.1, "versions": {"wpod": "1", "podman": "4"}}
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a whole run of two benchmarks has left."""
+    sections = [Section(name, name.title(), (Figure("time", 5, "ms"),)) for name in ("start", "many")]
+    document = {
+        "schema_version": 1, "taken": "2026-01-02T03:04:05+00:00", "scale": "full", "machine": MACHINE,
+        "sections": {section.name: section.as_json() for section in sections}, "failures": {"many": "once"},
+    }  # fmt: skip
+    (tmp_path / "latest.json").write_text(json.dumps(document))
+    (tmp_path / "latest.md").write_text("# Figures\n\n" + "\n".join(map(figures.as_markdown, sections)))
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(report, "draw", lambda _: ([], "not drawn"))
+    monkeypatch.setattr(report, "write_readme", lambda _: None)
+    monkeypatch.setattr(report, "_interpreter", lambda: "python")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["start", "many"])
+def test_one_benchmark_is_recorded_beside_the_others(name: str, recorded: Path) -> None:
+    before = json.loads((recorded / "latest.json").read_text())
+    other = next(iter({"start", "many"} - {name}))
+    for taken in ("2026-02-02T00:00:00+00:00", "2026-03-03T00:00:00+00:00"):
+        section = Section(name, name.title(), (Figure("time", 4, "ms"),))
+        document = {"taken": taken, "sections": {name: section.as_json()}}
+        assert report.record(document, [section]) == ["not drawn"]
+        after = json.loads((recorded / "latest.json").read_text())
+        assert after["sections"][name] == {"taken": taken, **section.as_json()}
+        assert after["sections"][other] == before["sections"][other]
+        assert (after["taken"], list(after["sections"])) == (before["taken"], ["start", "many"])
+        assert after["failures"] == {key: words for key, words in before["failures"].items() if key != name}
+        text = (recorded / "latest.md").read_text()
+        assert [text.count(part) for part in ("# Figures\n\n## Start\n\n", "## Many\n\n", "5 ms", "4 ms")] == [
+            1,
+            1,
+            1,
+            1,
+        ]
+        assert text.count("Taken") == text.count(f"## {name.title()}\n\nTaken {taken}, after the others.\n\n| ") == 1
+
+
+def test_a_benchmark_without_a_place_is_the_last() -> None:
+    section = Section("screen", "Screen", (Figure("time", 4, "ms"),))
+    assert report.with_block("# Figures\n\n## Start\n\nx\n", section, "now").startswith(
+        "# Figures\n\n## Start\n\nx\n\n## Screen\n\nTaken now, after the others.\n\n| "
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cores": 4}, "cores"),
+        ({"versions": {"wpod": "1", "podman": "5"}}, "podman 4 then and 5 now"),
+        ({"versions": {"wpod": "1"}}, "podman 4 then and None now"),
+    ],
+)
+def test_figures_of_another_machine_are_not_recorded(change: dict[str, Any], words: str, recorded: Path) -> None:
+    report.check_recordable({**MACHINE, "load_average": 0.4, "versions": {"wpod": "2", "podman": "4"}})
+    with pytest.raises(report.NotRecordable, match=words):
+        report.check_recordable({**MACHINE, **change})
+    (recorded / "latest.json").unlink()
+    with pytest.raises(report.NotRecordable, match="no whole run"):
+        report.check_recordable(MACHINE)
 
 
 def test_the_readme_has_a_place_for_figures_and_keeps_the_rest() -> None:
