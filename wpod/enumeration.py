@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from enum import Enum, IntEnum
 else:
+    _NOT_SUPPORTED = frozenset(("__init__", "__new__", "_missing_", "_generate_next_value_"))
 
     class _Members(type):
         """The class of enumerations."""
@@ -26,6 +27,8 @@ else:
                 for key, value in namespace.items()
                 if not key.startswith("_") and not hasattr(value, "__get__")
             }
+            if not _NOT_SUPPORTED.isdisjoint(namespace):
+                raise TypeError(f"{name}: this needs the standard module's classes")
             made = super().__new__(cls, name, bases, {key: namespace[key] for key in namespace if key not in given})
             members, by_value = {}, {}
             is_number = issubclass(made, int)

@@ -169,7 +169,9 @@ def test_a_killed_command_leaves_no_port_open(wpod: Wpod) -> None:
         running.communicate()
         wpod("rm", "-f", "-t", "0", "--ignore", f"k{port}").ok()
         eventually(lambda port=port: not _listens(port))  # type: ignore[misc]
-    # A monitor that was still at work when its container was removed may have made its directory again.
+    # A runtime that was still at work when its container was removed may have made its directory again, and a kill in
+    # the first moments leaves a staged one.
+    wpod("image", "prune", "--force").ok()
     eventually(lambda: wpod("rm", "--ignore", "nosuch").ok() and len(leftovers.containers_of(wpod.store)) == 1)
 
 

@@ -6,6 +6,7 @@ The moments are the same each time. A command is first run undisturbed, which te
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
@@ -111,6 +112,23 @@ def test_files_of_an_anonymous_volume_without_a_record_are_swept(loaded: Wpod) -
     loaded("rm", "--volumes", name).ok()
     assert sorted(entry.name for entry in (loaded.store / "volumes").iterdir()) == ["kept-data", "named"]
     loaded("system", "check", "--repair", "--force").ok()
+
+
+def test_a_container_s_directory_without_record_and_lock_is_swept(loaded: Wpod) -> None:
+    """crun makes its own directory again where it was at work for a killed start whose container has been removed."""
+    again = loaded.account.directory(loaded.store / "containers" / ("0b" * 32))
+    loaded.account.directory(again / "runtime")
+    held = loaded.account.directory(loaded.store / "containers" / ("0c" * 32))
+    lock = held / "lock"
+    lock.touch()
+    loaded.account.own(lock)
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        loaded("create", "--name", "new", WASM, "idle").ok()
+        assert not again.exists()
+        assert held.exists()  # somebody is at work in it
+    loaded("rm", "new").ok()
+    assert not held.exists()
 
 
 def test_interruptions(loaded: Wpod) -> None:

@@ -107,6 +107,12 @@ def test_members_are_the_only_ones_after_a_journey() -> None:
         assert pickle.loads(pickle.dumps(one)) is one  # noqa: S301
 
 
+@pytest.mark.parametrize("name", ["__init__", "_missing_", "_generate_next_value_"])
+def test_what_is_not_supported_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="Wrong"):
+        type(Plain)("Wrong", (enumeration.Enum,), {"A": 1, name: lambda *_: None})
+
+
 def test_numbers_are_numbers() -> None:
     assert isinstance(Number.SEVEN, int)
     assert issubclass(Number, enumeration.Enum)

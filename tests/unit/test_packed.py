@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import marshal
 import subprocess
 import sys
@@ -104,7 +104,8 @@ def test_the_installed_copy_has_all_its_modules(command: tuple[str, ...], use: C
         begin, length, is_package = finder._table[name]
         assert is_package == (source.name == "__init__.py")
         packed_code = marshal.loads(finder._code[begin : begin + length])
-        assert packed_code == marshal.loads(Path(importlib.util.cache_from_source(str(source))).read_bytes()[16:])
+        compiled = source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+        assert packed_code == marshal.loads(compiled.read_bytes()[16:])
         assert packed_code.co_filename == str(source)
 
 

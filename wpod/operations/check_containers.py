@@ -20,8 +20,6 @@ from wpod.queries import containers as queries
 from wpod.storage.other_ids import copy_owned, remove_owned
 from wpod.storage.store import Store
 
-_NEW_SECONDS = 60.0
-
 
 def findings(store: Store, _options: CheckOptions) -> Iterator[Finding]:
     """Containers first: what mending them leaves in the staging area is seen last."""
@@ -124,16 +122,14 @@ def _unrecorded(store: Store) -> list[str]:
 
 
 def _is_free(own: ContainerPaths) -> bool:
-    """Whether no command is at work in it; a new directory has its lock a moment later."""
+    """Whether no command is at work in it; a new directory and its lock appear together."""
     if not enterable(own.directory):
         return True
     lock = try_lock(own)
     if lock is not None:
         os.close(lock)
         return True
-    with contextlib.suppress(OSError):
-        return not os.path.lexists(own.lock) and time.time() - os.lstat(own.directory).st_mtime > _NEW_SECONDS
-    return False
+    return not os.path.lexists(own.lock)
 
 
 def _removing(path: str) -> Callable[[], str]:

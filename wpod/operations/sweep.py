@@ -2,25 +2,23 @@
 
 Three things can be left. A dead container started with --rm: it has no monitor that could remove it, and
 has not existed for any query since it ended. A container directory without a record: its `create` was
-killed, or its `rm` after the record went. Both are told from live ones by their locks. And the files of
-an anonymous volume without a record, from a kill in the same moments.
+killed, or its `rm` after the record went; or an OCI runtime that was still at work for a start that was
+killed has made its own directory in there again. Both are told from live ones by their locks: a new
+directory and its lock appear together, so one without a lock is never new. And the files of an anonymous
+volume without a record, from a kill in the same moments.
 """
 
 from __future__ import annotations
 
 import os
-import time
 
 from wpod.errors import WpodError
 from wpod.model import ids
 from wpod.model.container import Status
 from wpod.operations.locks import try_lock
-from wpod.paths import ContainerPaths
 from wpod.queries import containers as queries
 from wpod.storage.other_ids import remove_owned
 from wpod.storage.store import Store
-
-_LOCK_GRACE_SECONDS = 60.0
 
 
 def sweep(store: Store) -> None:
@@ -71,7 +69,7 @@ def _remove_orphaned_volumes(store: Store) -> None:
 def _remove_orphan(store: Store, container_id: str) -> None:
     own = store.paths.container(container_id)
     lock = try_lock(own)
-    if lock is None and not _is_abandoned(own):
+    if lock is None and os.path.lexists(own.lock):
         return  # a command is at work in it
     try:
         if container_id not in store.containers.ids():  # it may have been recorded since we listed
@@ -81,11 +79,3 @@ def _remove_orphan(store: Store, container_id: str) -> None:
     finally:
         if lock is not None:
             os.close(lock)
-
-
-def _is_abandoned(own: ContainerPaths) -> bool:
-    """Whether a directory has no lock file at all and hasn't just been made (its lock comes a moment later)."""
-    try:
-        return not os.path.lexists(own.lock) and time.time() - os.stat(own.directory).st_mtime > _LOCK_GRACE_SECONDS
-    except OSError:
-        return False

@@ -5,12 +5,12 @@ So errors, locks and what is undone after a failure are the command line's, and 
 
 from __future__ import annotations
 
+import enum
 import os
 import shlex
 from collections.abc import Iterable, Sequence
 
 from wpod import programs
-from wpod.enumeration import Enum
 from wpod.errors import WpodError
 from wpod.frozen import frozen, replace
 from wpod.output.streams import visible
@@ -22,7 +22,7 @@ _RUNNING = frozenset({State.RUNNING})
 _STARTABLE = frozenset({State.CREATED, State.ENDED, State.FAILED})
 
 
-class Action(Enum):
+class Action(enum.Enum):
     """One thing that can be done. `key` chooses it in the menu, `verb` is the word of the command line.
 
     `destroys` tells that it is asked about first; `unfit` says why it can't be done to what is not in `states`.
