@@ -40,24 +40,34 @@ def started(commands: Sequence[Command], launches: Sequence[Launch]) -> Iterator
     An interruption comes while they are waited for, or behind the block: in the block the caller makes them known.
     Where that raises, or the waiting, the keeper and its containers are ended first. Raises WpodError, OSError.
     """
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)  # not between the start and knowing its pid
-    try:
+    with _uninterrupted() as before:  # not between the start and knowing its pid
+        reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
-            keeper = _spawn(commands, writer)
-        finally:
-            os.close(writer)
-        try:
-            yield _reports(reader, launches, held)
-        except BaseException:
             try:
-                signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-            finally:  # a second Ctrl-C, which is raised by that call
-                _abandon(keeper, reader, launches)
-            raise
+                keeper = _spawn(commands, writer)
+            finally:
+                os.close(writer)
+            try:
+                yield _reports(reader, launches, before)
+            except BaseException:
+                try:
+                    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+                finally:  # a second Ctrl-C is raised by that call
+                    _abandon(keeper, reader, launches)
+                raise
+        finally:
+            os.close(reader)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[Collection[int]]:
+    """Interruptions wait for the end of the block; gives the signals that were held up before it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)  # one that has come already is raised here
+        yield before
     finally:
-        os.close(reader)
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _reports(reader: int, launches: Sequence[Launch], held: Collection[int]) -> list[Report]:
