@@ -307,12 +307,7 @@ def test_what_is_interrupted_leaves_nothing(late: bool, bench: Bench, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(keeper, "_read_to_end", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run.run_detached(bench.store, bench.request("idle"), bench.image, ("wpod",))
-    eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
-    with pytest.raises(KeyboardInterrupt):
-        run.run_scaled(bench.store, bench.scalable("idle"), bench.image, ("wpod",), 3)
-    eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
+    interrupted_runs_leave_nothing(bench)
 
 
 def test_what_is_interrupted_when_it_is_ready_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,13 +315,18 @@ def test_what_is_interrupted_when_it_is_ready_leaves_nothing(bench: Bench, monke
     held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     for name in ("parse_report", "parse_reports"):
         monkeypatch.setattr(keeper, name, _after_an_interruption(getattr(keeper, name)))
+    interrupted_runs_leave_nothing(bench)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == held
+
+
+def interrupted_runs_leave_nothing(bench: Bench) -> None:
+    """One alone and three at once, where something has been arranged that interrupts them."""
     with pytest.raises(KeyboardInterrupt):
         run.run_detached(bench.store, bench.request("idle"), bench.image, ("wpod",))
     eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
     with pytest.raises(KeyboardInterrupt):
         run.run_scaled(bench.store, bench.scalable("idle"), bench.image, ("wpod",), 3)
     eventually(lambda: bench.everything() == NOTHING, patience_seconds=5)
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == held
 
 
 def _after_an_interruption(function: Callable[..., Any]) -> Callable[..., Any]:
