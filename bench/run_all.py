@@ -7,8 +7,7 @@
 
 A whole run writes bench/results and the README's figures; others write to build/bench, unless they are to be recorded:
 on the machine of the last whole run, with the same peers, they take the place of its figures and say when they were
-taken. What isn't installed is
-skipped by name. Exit status 0 unless something failed to run, whatever the figures are.
+taken. What isn't installed is skipped by name. Exit status 0 unless something failed to run, whatever the figures are.
 """
 
 from __future__ import annotations

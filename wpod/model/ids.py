@@ -203,7 +203,7 @@ def check_name(name: str, what: str = "container") -> str:
 
 
 def is_full_id(text: str) -> bool:
-    """Whether this has the form of a whole container ID or an anonymous volume's name."""
+    """Whether this has the form of a whole container ID or an anonymous volume's name: 64 lower-case hex digits."""
     return len(text) == 64 and is_id_prefix(text)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from wpod.errors import InvalidImage
+from wpod.model import ids
 
-_LENGTH = len("sha256:") + 64
-_HEX = frozenset("0123456789abcdef")
+_ALGORITHM = "sha256:"
 
 
 def check_digest(digest: object, what: str = "digest") -> str:
@@ -22,12 +22,12 @@ def check_digest(digest: object, what: str = "digest") -> str:
 
 def is_digest(text: str) -> bool:
     """Whether `check_digest` would take it."""
-    return len(text) == _LENGTH and text.startswith("sha256:") and _HEX.issuperset(text[len("sha256:") :])
+    return text.startswith(_ALGORITHM) and ids.is_full_id(text.removeprefix(_ALGORITHM))
 
 
 def hex_of(digest: str) -> str:
     """The 64 hex digits. Raises InvalidImage as `check_digest`."""
-    return check_digest(digest).removeprefix("sha256:")
+    return check_digest(digest).removeprefix(_ALGORITHM)
 
 
 def digest_of(data: bytes) -> str:
